@@ -1,0 +1,44 @@
+"""What all tests share: no network, hypothesis profiles, the real data beside the checkout, models loaded once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from harness.models.loading import LoadedModel
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+ROOT = Path(__file__).parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+pytest_plugins = ["pytester"]
+
+# Times differ too much between machines to fail a test on them.
+QUIET = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("dev", max_examples=50, **QUIET)
+settings.register_profile("ci", max_examples=100, derandomize=True, **QUIET)
+settings.register_profile("thorough", max_examples=2_000, **QUIET)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data beside the checkout; tests that need it skip where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the real data is not beside the checkout")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def tiny_t5() -> LoadedModel:
+    """The embedded model; no test may change it."""
+    from harness.config import ModelSettings  # noqa: PLC0415 - torch loads only for tests that use it
+    from harness.models.loading import load_model  # noqa: PLC0415
+
+    return load_model(ModelSettings(), auto_class="AutoModelForSeq2SeqLM")

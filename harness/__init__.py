@@ -1,0 +1,72 @@
+"""Test-first evaluation harness and regression suite for fine-tuned language models.
+
+Importing this package imports no torch: each public name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.arm import Arm as Arm
+    from harness.comparison import Comparison as Comparison
+    from harness.comparison import Outcome as Outcome
+    from harness.comparison import compare as compare
+    from harness.config import Experiment as Experiment
+    from harness.config import load_experiment as load_experiment
+    from harness.data.rows import Row as Row
+    from harness.errors import HarnessError as HarnessError
+    from harness.experiment import Run as Run
+    from harness.experiment import run as run
+    from harness.gate import ExitCode as ExitCode
+    from harness.gate import Verdict as Verdict
+    from harness.guards import guard_identity as guard_identity
+    from harness.tasks.labels import check_labels as check_labels
+    from harness.training import fine_tune as fine_tune
+
+_HOMES = {
+    "Arm": "harness.arm",
+    "Comparison": "harness.comparison",
+    "Experiment": "harness.config",
+    "ExitCode": "harness.gate",
+    "HarnessError": "harness.errors",
+    "Outcome": "harness.comparison",
+    "Row": "harness.data.rows",
+    "Run": "harness.experiment",
+    "Verdict": "harness.gate",
+    "check_labels": "harness.tasks.labels",
+    "compare": "harness.comparison",
+    "fine_tune": "harness.training",
+    "guard_identity": "harness.guards",
+    "load_experiment": "harness.config",
+    "run": "harness.experiment",
+}
+
+__all__ = [
+    "Arm",
+    "Comparison",
+    "ExitCode",
+    "Experiment",
+    "HarnessError",
+    "Outcome",
+    "Row",
+    "Run",
+    "Verdict",
+    "check_labels",
+    "compare",
+    "fine_tune",
+    "guard_identity",
+    "load_experiment",
+    "run",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,86 @@
+"""The command line: ``harness run``, ``harness baseline``, one module a subcommand, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "baseline": ("harness.cli.baseline:baseline", "List the stored arms, or store those of a run."),
+    "run": ("harness.cli.run:run_command", "Fine-tune, score base and tuned, compare, and judge."),
+}
+"""Subcommand to its place and its line of help, so that ``--help`` imports none of them."""
+
+
+class LazyGroup(click.Group):
+    """A group whose subcommands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the subcommands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a subcommand."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subcommands in the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="finetune-harness", prog_name="harness")
+def cli() -> None:
+    r"""Is the fine-tuned model really better than its base, and is it still?
+
+    \b
+    Exit codes:
+      0  every requirement holds
+      1  a requirement does not hold
+      2  what was asked for cannot be done; nothing was written
+      3  too few rows to decide
+      4  nothing comparable to compare with
+      5  base and tuned are one model, or say the same
+      6  the pipeline is broken: labels or loss
+    """
+
+
+def main() -> Any:
+    """Run the command line; an error of the harness becomes one line and its exit code, a bug keeps its traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        return cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except Exception as error:  # noqa: BLE001 - reported with its traceback
+        return _report(error)
+
+
+def _report(error: Exception) -> int:
+    from harness.errors import HarnessError
+    from harness.gate import ExitCode, exit_code_of
+
+    if isinstance(error, HarnessError):
+        click.echo(f"{type(error).__name__}: {error}", err=True)
+        return exit_code_of(error)
+    import traceback
+
+    traceback.print_exception(error)
+    click.echo("This is a bug in the harness; please report it with the lines above.", err=True)
+    return ExitCode.INTERNAL

@@ -1,0 +1,102 @@
+"""``harness run``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+
+from harness.config import Experiment, load_experiment
+from harness.errors import SettingsError
+
+
+@click.command("run")
+@click.argument("experiment", required=False)
+@click.option("--task", help="What is learned, as summarization.")
+@click.option("--method", help="How the weights change, as full.")
+@click.option("--model", help="tiny-t5, a checkpoint folder, or a hub id.")
+@click.option("--data", help="newsroom, a file or folder of rows, or a hub data set.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of training (data.seed draws the rows).")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change any setting, as training.epochs=3.")
+@click.option(
+    "--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Where runs are written."
+)
+@click.option(
+    "--baselines",
+    default="baselines",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where stored arms are.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@click.pass_context
+def run_command(
+    context: click.Context,
+    experiment: str | None,
+    task: str | None,
+    method: str | None,
+    model: str | None,
+    data: str | None,
+    seed: int | None,
+    changes: tuple[str, ...],
+    runs: Path,
+    baselines: Path,
+    as_json: bool,  # noqa: FBT001 - click's interface
+) -> None:
+    """Fine-tune a model, score base and tuned on the same rows, compare them, and judge.
+
+    EXPERIMENT is a preset (summarization-full, seed-notebook) or a file like harness.toml. Without it, harness.toml of
+    this folder is used, or else summarization-full, which needs no network and no GPU.
+    """
+    named = {"task": task, "method": method, "model.name": model, "data.source": data, "training.seed": seed}
+    settings: dict[str, object] = {name: value for name, value in named.items() if value is not None}
+    chosen = load_experiment(experiment).override(settings | dict(map(parse_change, changes)))
+    context.exit(execute(chosen, runs=runs, baselines=baselines, as_json=as_json))
+
+
+def execute(experiment: Experiment, *, runs: Path, baselines: Path, as_json: bool) -> int:
+    """Run, write the run's folder, print the verdict; returns the exit code."""
+    _quiet_libraries()
+    from harness.experiment import run
+    from harness.report.facts import describe_run
+    from harness.report.folder import require_writable, write_run
+
+    require_writable(runs)
+    done = run(experiment, baselines=baselines, say=lambda line: click.echo(line, err=True))
+    folder = write_run(done, runs)
+    if as_json:
+        click.echo(json.dumps({**describe_run(done), "folder": str(folder)}, indent=2, ensure_ascii=False))
+    else:
+        from rich.console import Console
+
+        from harness.report.terminal import print_run
+
+        print_run(done, Console())
+    click.echo(f"Written to {folder}", err=True)
+    return done.verdict.exit_code
+
+
+def parse_change(change: str) -> tuple[str, object]:
+    """Read ``NAME=VALUE``; the value as TOML would read it, or else as text."""
+    name, equals, value = change.partition("=")
+    if not equals:
+        raise SettingsError(
+            f'--set "{change}" has no value.', fix="Write --set NAME=VALUE, as --set training.epochs=3."
+        )
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value
+
+
+def _quiet_libraries() -> None:
+    """No progress bars but on a terminal, and no advice from libraries between our lines."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("TQDM_DISABLE", "1")

@@ -1,0 +1,185 @@
+"""Arm against arm: deltas of each metric over the same rows, and what they amount to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.arm import Arm
+from harness.config import GateSettings
+from harness.statistics import confidence_interval, detectable_effect, sign_flip_test
+
+
+class Outcome(StrEnum):
+    """What a comparison amounts to."""
+
+    IMPROVED = "improved"
+    """At least one metric rose detectably, and none fell."""
+    REGRESSED = "regressed"
+    """At least one metric fell detectably."""
+    NO_CHANGE = "no change"
+    """No detectable difference, and the rows would have shown one that matters."""
+    INCONCLUSIVE = "inconclusive"
+    """No detectable difference, but the rows are too few to exclude one that matters."""
+    NOT_COMPARABLE = "not comparable"
+    """The arms differ in their rows, settings or metrics."""
+    IDENTICAL = "identical"
+    """All outputs are equal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricDelta:
+    """One metric in two arms; all in the metric's unit (percent points for ROUGE).
+
+    Args:
+        metric: its name.
+        reference: mean of the reference arm.
+        candidate: mean of the candidate arm.
+        delta: candidate less reference.
+        low: lower end of the 95 % interval of ``delta`` (of this metric alone; the level is the gate's).
+        high: upper end.
+        p: two-sided p-value, adjusted for all metrics.
+        detectable: the smallest true difference these rows show with 80 % power.
+    """
+
+    metric: str
+    reference: float
+    candidate: float
+    delta: float
+    low: float
+    high: float
+    p: float
+    detectable: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two arms over the same rows.
+
+    Args:
+        title: which arms, as "tuned vs base".
+        outcome: what it amounts to.
+        rows: how many rows were paired.
+        changed: how many of their outputs differ.
+        metrics: each metric's delta; empty where the arms are not comparable.
+        differences: why the arms are not comparable, or nothing.
+        environment: what changed in the environment, or nothing.
+        same_weights: whether both arms come from the same weights.
+        deltas: (rows, metrics) float64, candidate less reference.
+        critical: the critical value of the test.
+    """
+
+    title: str
+    outcome: Outcome
+    rows: int
+    changed: int
+    metrics: tuple[MetricDelta, ...]
+    differences: tuple[str, ...]
+    environment: tuple[str, ...]
+    same_weights: bool
+    deltas: NDArray[np.float64]
+    critical: float
+
+    def column(self, metric: str) -> NDArray[np.float64]:
+        """The deltas of one metric: (rows,) float64."""
+        names = [entry.metric for entry in self.metrics]
+        column: NDArray[np.float64] = self.deltas[:, names.index(metric)]
+        return column
+
+
+def compare(candidate: Arm, reference: Arm, settings: GateSettings, *, title: str) -> Comparison:
+    """Compare two arms row by row."""
+    differences = _find_differences(candidate, reference)
+    environment = _environment_changes(candidate, reference)
+    same_weights = candidate.manifest.model.weights == reference.manifest.model.weights
+    if differences:
+        return Comparison(
+            title=title,
+            outcome=Outcome.NOT_COMPARABLE,
+            rows=0,
+            changed=0,
+            metrics=(),
+            differences=differences,
+            environment=environment,
+            same_weights=same_weights,
+            deltas=np.zeros((0, 0)),
+            critical=float("inf"),
+        )
+    names = tuple(candidate.manifest.metrics)
+    deltas = candidate.score_matrix(names) - reference.score_matrix(names)
+    test = sign_flip_test(deltas, alternative="two-sided", level=settings.level, flips=settings.flips)
+    detectable = detectable_effect(deltas, test.critical)
+    metrics = []
+    for column, name in enumerate(names):
+        low, high = confidence_interval(deltas[:, column], level=settings.level, flips=settings.flips)
+        metrics.append(
+            MetricDelta(
+                metric=name,
+                reference=reference.manifest.scores[name],
+                candidate=candidate.manifest.scores[name],
+                delta=float(deltas[:, column].mean()),
+                low=low,
+                high=high,
+                p=test.p[column],
+                detectable=detectable[column],
+            )
+        )
+    changed = sum(one.output != other.output for one, other in zip(candidate.rows, reference.rows, strict=True))
+    return Comparison(
+        title=title,
+        outcome=_judge(metrics, changed, settings),
+        rows=len(deltas),
+        changed=changed,
+        metrics=tuple(metrics),
+        differences=(),
+        environment=environment,
+        same_weights=same_weights,
+        deltas=deltas,
+        critical=test.critical,
+    )
+
+
+def _judge(metrics: list[MetricDelta], changed: int, settings: GateSettings) -> Outcome:
+    if changed == 0:
+        return Outcome.IDENTICAL
+    found = [entry for entry in metrics if entry.p <= settings.level]
+    if any(entry.delta < 0 for entry in found):
+        return Outcome.REGRESSED
+    if found:
+        return Outcome.IMPROVED
+    decidable = all(entry.detectable <= settings.smallest_effect for entry in metrics)
+    return Outcome.NO_CHANGE if decidable else Outcome.INCONCLUSIVE
+
+
+def _find_differences(candidate: Arm, reference: Arm) -> tuple[str, ...]:
+    """Why two arms cannot be compared."""
+    ours, theirs = candidate.manifest.comparable, reference.manifest.comparable
+    found = []
+    for name, value in ours.items():
+        if value == theirs[name]:
+            continue
+        if isinstance(value, dict) and isinstance(other := theirs[name], dict):
+            parts = [
+                f"{key}: {value.get(key)} against {other.get(key)}"
+                for key in sorted({*value, *other})
+                if value.get(key) != other.get(key)
+            ]
+            found.append(f"{name} ({'; '.join(parts)})")
+        else:
+            shared = len(
+                {(row.id, row.hash) for row in candidate.rows} & {(row.id, row.hash) for row in reference.rows}
+            )
+            found.append(f"{name} ({shared} of {len(candidate.rows)} rows are the same)")
+    return tuple(found)
+
+
+def _environment_changes(candidate: Arm, reference: Arm) -> tuple[str, ...]:
+    ours, theirs = candidate.manifest.environment, reference.manifest.environment
+    return tuple(
+        f"{name} {theirs.get(name, 'none')} → {ours.get(name, 'none')}"
+        for name in sorted({*ours, *theirs})
+        if ours.get(name) != theirs.get(name)
+    )

@@ -1,0 +1,237 @@
+"""The experiment and its parts: frozen, keyword-only, validated; read from ``harness.toml`` or a preset."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import SettingsError
+from harness.registry import unknown_name
+
+DEFAULT_FILE = Path("harness.toml")
+DEFAULT_PRESET = "summarization-full"
+
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class Settings(BaseModel):
+    """A group of settings: unknown names are errors, values never change after they were checked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DataSettings(Settings):
+    """Where the rows come from, and how many of them train and evaluate."""
+
+    source: str = Field("newsroom", min_length=1)
+    """``newsroom``, a CSV, JSON lines or Parquet file, a folder of such files or of ``datasets``, or a hub data set."""
+    eval_source: str | None = None
+    """Where the evaluation rows come from, if not from ``source``."""
+    split: str = "train"
+    """The split of a hub data set or saved ``DatasetDict`` to read."""
+    eval_split: str | None = None
+    """The split to take the evaluation rows from, if not from ``split``."""
+    revision: str | None = None
+    """The commit or tag of a hub data set."""
+    input_columns: tuple[str, ...] = Field(("input", "document", "text", "article"), min_length=1, strict=False)
+    """The column that holds the input: the first of these that a file has."""
+    target_columns: tuple[str, ...] = Field(
+        ("target", "summary", "reference", "highlights"), min_length=1, strict=False
+    )
+    """The column that holds the target: the first of these that a file has."""
+    train_rows: Count = 240
+    eval_rows: Count = 200
+    seed: int = Field(42, ge=0)
+    """Which rows are drawn, and which of them evaluate."""
+    deduplicate: bool = False
+    """Keep only the first of several rows whose inputs are equal after normalising."""
+    drop_empty: bool = False
+    """Leave out rows whose input or target is empty, instead of refusing the source."""
+
+
+class ModelSettings(Settings):
+    """The base model."""
+
+    name: str = Field("tiny-t5", min_length=1)
+    """``tiny-t5`` (embedded), a checkpoint folder, or a hub id."""
+    revision: str | None = None
+    """The commit or tag of a hub model."""
+
+
+class EncodingSettings(Settings):
+    """From text to token ids; the same for training and evaluation, base and tuned."""
+
+    prefix: str | None = None
+    """Put before each input; the task's own prefix where this is not set."""
+    max_source_tokens: Count = 512
+    max_target_tokens: Count = 128
+
+
+class TrainingSettings(Settings):
+    """How the weights are changed. AdamW throughout."""
+
+    learning_rate: float = Field(1e-3, ge=0)
+    weight_decay: float = Field(0.01, ge=0)
+    epochs: Count = 8
+    batch_size: Count = 8
+    warmup_steps: int = Field(0, ge=0)
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    max_gradient_norm: float = Field(1.0, gt=0)
+    seed: int = Field(42, ge=0)
+
+
+class GenerationSettings(Settings):
+    """How text is generated; names and meanings are those of transformers' ``GenerationConfig``."""
+
+    engine: str = "transformers"
+    num_beams: Count = 1
+    min_length: int = Field(0, ge=0)
+    """In tokens; the decoder's start token counts."""
+    max_length: int = Field(64, ge=2)
+    """In tokens; the decoder's start token counts."""
+    length_penalty: float = 1.0
+    early_stopping: bool = False
+    no_repeat_ngram_size: int = Field(0, ge=0)
+    batch_size: Count = 32
+
+
+class GateSettings(Settings):
+    """What must hold, and how sure the gate must be."""
+
+    require: tuple[str, ...] = Field(("tuned must beat base on rouge1",), strict=False)
+    """Sentences; `harness.requirements` lists the forms."""
+    level: float = Field(0.05, gt=0, lt=0.5)
+    """The share of false alarms that is accepted, over all metrics together."""
+    flips: int = Field(10_000, ge=1_000)
+    """Sign flips drawn for the paired test."""
+    smallest_effect: float = Field(1.0, gt=0)
+    """The smallest difference worth finding, in percent points; fewer rows than that takes is "inconclusive"."""
+
+
+class Experiment(Settings):
+    """Everything that decides how a run comes out."""
+
+    name: Name
+    task: str = "summarization"
+    method: str = "full"
+    data: DataSettings = DataSettings()
+    model: ModelSettings = ModelSettings()
+    encoding: EncodingSettings = EncodingSettings()
+    training: TrainingSettings = TrainingSettings()
+    generation: GenerationSettings = GenerationSettings()
+    gate: GateSettings = GateSettings()
+
+    def override(self, changes: Mapping[str, object]) -> Experiment:
+        """A copy with some settings changed, each named by its path, as in ``{"training.epochs": 3}``.
+
+        Raises:
+            SettingsError: a name is unknown or a value is wrong.
+        """
+        content = self.model_dump()
+        for path, value in changes.items():
+            *groups, name = path.split(".")
+            place = content
+            for group in groups:
+                place = place.setdefault(group, {})
+                if not isinstance(place, dict):
+                    raise SettingsError(f'"{path}" is no setting: "{group}" has no parts.', fix="Leave the rest out.")
+            place[name] = value
+        return parse_experiment(content, where="the command line")
+
+
+def load_experiment(choice: str | None = None) -> Experiment:
+    """Read an experiment.
+
+    Args:
+        choice: a preset's name or the path of a file like ``harness.toml``; by default ``harness.toml`` if the working
+            folder has one, else the embedded preset.
+
+    Raises:
+        SettingsError: the file cannot be read, or a setting is unknown or wrong.
+        NameUnknownError: neither a preset nor a file has this name.
+    """
+    if choice is None:
+        choice = str(DEFAULT_FILE) if DEFAULT_FILE.is_file() else DEFAULT_PRESET
+    if choice in presets():
+        text = (resources.files("harness") / "presets" / f"{choice}.toml").read_text(encoding="utf-8")
+        return parse_experiment(tomllib.loads(text), where=f"preset {choice}")
+    path = Path(choice)
+    if not path.is_file():
+        if path.suffix == ".toml" or len(path.parts) > 1:
+            raise SettingsError(
+                f"There is no file {path}.", fix="Check the path, or name a preset: " + ", ".join(presets())
+            )
+        raise unknown_name("preset", choice, presets())
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}.", fix="Mend that line; the format is TOML.") from error
+    return parse_experiment(content, where=str(path))
+
+
+def presets() -> tuple[str, ...]:
+    """The names of the experiments that come with the package."""
+    folder = resources.files("harness") / "presets"
+    return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
+
+
+def parse_experiment(content: Mapping[str, object], *, where: str) -> Experiment:
+    """Check settings.
+
+    Raises:
+        SettingsError: a setting is unknown or wrong; the message names each one.
+    """
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        problems = [_explain(cast("dict[str, Any]", problem)) for problem in error.errors()]
+        raise SettingsError(
+            f"{len(problems)} wrong setting{'s' * (len(problems) > 1)} in {where}: " + "; ".join(problems) + ".",
+            fix="Nothing was run.",
+        ) from error
+
+
+def _explain(problem: dict[str, Any]) -> str:
+    """One problem in plain words, with the nearest known name for a typo."""
+    path = [str(part) for part in problem["loc"]]
+    where = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        known = _known_names(path[:-1])
+        close = difflib.get_close_matches(path[-1], known, n=1)
+        suggestion = f'did you mean "{close[0]}"?' if close else f"known are: {', '.join(known)}"
+        return f'"{where}" is unknown ({suggestion})'
+    if problem["type"] == "missing":
+        return f'"{where}" is missing'
+    return f'"{where}" is {problem["input"]!r}: {problem["msg"][0].lower()}{problem["msg"][1:]}'
+
+
+def _known_names(groups: list[str]) -> list[str]:
+    settings: type[BaseModel] = Experiment
+    for group in groups:
+        annotation = settings.model_fields[group].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        settings = annotation
+    return list(settings.model_fields)
+
+
+__all__ = [
+    "DataSettings",
+    "EncodingSettings",
+    "Experiment",
+    "GateSettings",
+    "GenerationSettings",
+    "ModelSettings",
+    "Settings",
+    "TrainingSettings",
+    "load_experiment",
+    "parse_experiment",
+    "presets",
+]

@@ -1,0 +1,31 @@
+"""Rows from a hub data set, by name and revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.config import DataSettings
+from harness.data.columns import to_rows
+from harness.data.rows import Row
+from harness.errors import DataError
+from harness.hub import require_hub
+
+
+def read_hub(name: str, settings: DataSettings, *, split: str) -> Iterator[Row]:
+    """Read all rows of one split of a hub data set.
+
+    Raises:
+        HubError: the hub cannot be reached.
+        DataError: the hub has no such data set or split.
+    """
+    require_hub(name, what="data set", setting="data.source")
+    import datasets
+
+    try:
+        records = datasets.load_dataset(name, split=split, revision=settings.revision)
+    except Exception as error:
+        raise DataError(
+            f'Split "{split}" of the data set "{name}" ({settings.revision or "newest"}) cannot be loaded: {error}.',
+            fix="Check the name, data.split and data.revision, or give a local path.",
+        ) from error
+    yield from to_rows(records, settings, where=name)

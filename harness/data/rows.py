@@ -1,0 +1,132 @@
+"""Rows, and the ledger that says which row stands in which split."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from harness.errors import DataError, OverlapError
+from harness.fingerprint import hash_json, hash_text
+
+NAMED = 5
+"""How many rows an error message names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One example of a data set.
+
+    Args:
+        id: names the row within its source.
+        input: the text that the model is given, without any task prefix.
+        target: the text that the model should produce.
+        references: the texts that a metric compares to; the target alone where none are given.
+    """
+
+    id: str
+    input: str
+    target: str
+    references: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.references:
+            object.__setattr__(self, "references", (self.target,))
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the content, the id left out."""
+        return hash_json([self.input, self.target, list(self.references)])
+
+    @cached_property
+    def normalised_hash(self) -> str:
+        """SHA-256 of the input after `normalise`: equal for copies that differ in case, spacing or punctuation."""
+        return hash_json(normalise(self.input) or self.input)
+
+
+def normalise(text: str) -> str:
+    """Fold case and Unicode compatibility forms, and drop all but letters and digits."""
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """The rows that train and the rows that evaluate; no row is in both.
+
+    Raises:
+        OverlapError: a row, exact or normalised, stands in both.
+        DataError: a split is empty, or two rows of a split have the same id.
+    """
+
+    train: tuple[Row, ...]
+    eval: tuple[Row, ...]
+
+    def __post_init__(self) -> None:
+        for name, rows in (("training", self.train), ("evaluation", self.eval)):
+            if not rows:
+                raise DataError(f"The {name} split has no rows.", fix="Check the source and its filters.")
+            _require_unique_ids(name, rows)
+        _require_disjoint(self.train, self.eval)
+
+
+def hash_rows(rows: Iterable[Row]) -> str:
+    """SHA-256 over the ids and contents of rows, in order: the ledger's fingerprint."""
+    return hash_json([[row.id, row.hash] for row in rows])
+
+
+def write_ledger(splits: Splits) -> str:
+    """The ledger as JSON lines: split, id and content hash of each row."""
+    return "".join(
+        json.dumps({"hash": row.hash, "id": row.id, "split": split}) + "\n"
+        for split, rows in (("train", splits.train), ("eval", splits.eval))
+        for row in rows
+    )
+
+
+def draw_rows(rows: Iterable[Row], count: int, *, seed: int) -> list[Row]:
+    """Draw ``count`` rows: those whose hash of seed and id is smallest, in the order of that hash.
+
+    So the draw is the same on every platform, and a row that is added to the source moves at most one other out. The
+    rows are streamed; only the drawn ones are kept.
+    """
+    return heapq.nsmallest(count, rows, key=lambda row: hash_text(f"{seed}/{row.id}"))
+
+
+def drop_duplicates(rows: Iterable[Row], *, apart_from: Iterable[Row] = ()) -> Iterator[Row]:
+    """The first of each group of rows whose inputs are equal after normalising, and none equal to ``apart_from``."""
+    seen = {row.normalised_hash for row in apart_from}
+    for row in rows:
+        if row.normalised_hash not in seen:
+            seen.add(row.normalised_hash)
+            yield row
+
+
+def _require_unique_ids(name: str, rows: Sequence[Row]) -> None:
+    seen: set[str] = set()
+    for row in rows:
+        if row.id in seen:
+            raise DataError(
+                f'Two rows of the {name} split have the id "{row.id}".',
+                why="Scores are paired by id.",
+                fix="Give every row an id of its own.",
+            )
+        seen.add(row.id)
+
+
+def _require_disjoint(train: Sequence[Row], evaluation: Sequence[Row]) -> None:
+    trained = {row.normalised_hash: row for row in train}
+    pairs = [(trained[row.normalised_hash], row) for row in evaluation if row.normalised_hash in trained]
+    if pairs:
+        exact = sum(one.input == other.input for one, other in pairs)
+        named = ", ".join(f"{one.id} = {other.id}" for one, other in pairs[:NAMED])
+        more = f" and {len(pairs) - NAMED} more" if len(pairs) > NAMED else ""
+        raise OverlapError(
+            f"{len(pairs)} of {len(evaluation)} evaluation rows are also training rows ({exact} exactly, "
+            f"{len(pairs) - exact} after normalising): training row = evaluation row: {named}{more}.",
+            why="Their scores would show memory, not skill.",
+            fix="Set data.deduplicate = true, or take them out of one of the two.",
+        )

@@ -1,0 +1,54 @@
+"""Hashes of weights, texts and settings, and a description of the environment: what evidence is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+LIBRARIES = ("accelerate", "datasets", "numpy", "rouge_score", "tokenizers", "torch", "transformers")
+"""The libraries whose versions are written into every manifest."""
+
+
+def hash_text(text: str) -> str:
+    """SHA-256 of a text, 64 hex digits."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def hash_json(value: object) -> str:
+    """SHA-256 of a value's canonical JSON form (sorted keys, no blanks), 64 hex digits."""
+    return hash_text(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+
+
+def hash_weights(model: torch.nn.Module) -> str:
+    """SHA-256 over name, type, shape and bytes of every parameter and buffer, 64 hex digits.
+
+    Shared tensors count once, under their first name, so the hash does not depend on how a library version lists ties.
+    """
+    import torch  # noqa: PLC0415 - the module must load without torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted([*model.named_parameters(), *model.named_buffers()]):
+        plain = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}\n".encode())
+        digest.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def describe_environment() -> dict[str, str]:
+    """Python, platform, device and library versions, as they stand in a manifest."""
+    import torch  # noqa: PLC0415
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine() + " CPU"
+    return {
+        "python": platform.python_version(),
+        "platform": platform.system(),
+        "device": device,
+        "threads": str(torch.get_num_threads()),
+        **{name: importlib.metadata.version(name) for name in LIBRARIES},
+    }

@@ -1,0 +1,216 @@
+"""The gate: from comparisons and requirements to a verdict and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.comparison import Comparison, Outcome
+from harness.config import GateSettings
+from harness.errors import HarnessError, IdentityError, UsageError
+from harness.requirements import Requirement
+from harness.statistics import Alternative, rows_needed, sign_flip_test
+
+
+class ExitCode(IntEnum):
+    """How the program ends."""
+
+    PASSED = 0
+    """Every requirement holds."""
+    FAILED = 1
+    """A requirement does not hold."""
+    USAGE = 2
+    """What was asked for cannot be done; nothing was written."""
+    INCONCLUSIVE = 3
+    """A requirement can be neither confirmed nor refuted: too few rows."""
+    NOT_COMPARABLE = 4
+    """A requirement compares with something that is missing or differs in rows, settings or metrics."""
+    IDENTICAL = 5
+    """Base and tuned are one model, or say the same in every row."""
+    BROKEN = 6
+    """The pipeline itself is broken: the loss is not finite, or the labels do not mean the targets."""
+    INTERNAL = 70
+    """A bug in the harness; the traceback is shown."""
+    INTERRUPTED = 130
+    """Stopped by Ctrl-C."""
+
+
+class Status(StrEnum):
+    """What became of a requirement."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    UNDECIDED = "undecided"
+    NOT_COMPARABLE = "not comparable"
+    IDENTICAL = "identical"
+
+
+EXIT_CODES = {
+    Status.FAILS: ExitCode.FAILED,
+    Status.IDENTICAL: ExitCode.IDENTICAL,
+    Status.NOT_COMPARABLE: ExitCode.NOT_COMPARABLE,
+    Status.UNDECIDED: ExitCode.INCONCLUSIVE,
+    Status.HOLDS: ExitCode.PASSED,
+}
+"""The exit code of each status, the gravest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A requirement, what became of it, and why."""
+
+    sentence: str
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The answer of a run.
+
+    Args:
+        outcome: tuned against base.
+        comparisons: tuned against base first, then against the stored baseline where there is one.
+        findings: one for each requirement.
+    """
+
+    outcome: Outcome
+    comparisons: tuple[Comparison, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of the gravest finding."""
+        statuses = {finding.status for finding in self.findings}
+        return next((code for status, code in EXIT_CODES.items() if status in statuses), ExitCode.PASSED)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every requirement holds."""
+        return self.exit_code is ExitCode.PASSED
+
+
+def exit_code_of(error: HarnessError) -> ExitCode:
+    """The exit code that belongs to an error."""
+    if isinstance(error, UsageError):
+        return ExitCode.USAGE
+    return ExitCode.IDENTICAL if isinstance(error, IdentityError) else ExitCode.BROKEN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparisons:
+    """The comparisons of a run; those with the stored baseline are missing where nothing is stored."""
+
+    tuned_base: Comparison
+    tuned_stored: Comparison | None
+    base_stored: Comparison | None
+
+    def present(self) -> tuple[Comparison, ...]:
+        """Those that were made, tuned against base first."""
+        every = (self.tuned_base, self.tuned_stored, self.base_stored)
+        return tuple(comparison for comparison in every if comparison is not None)
+
+
+def decide(comparisons: Comparisons, requirements: Sequence[Requirement], settings: GateSettings) -> Verdict:
+    """Judge every requirement."""
+    return Verdict(
+        outcome=comparisons.tuned_base.outcome,
+        comparisons=comparisons.present(),
+        findings=tuple(_find(requirement, comparisons, settings) for requirement in requirements),
+    )
+
+
+def _find(requirement: Requirement, comparisons: Comparisons, settings: GateSettings) -> Finding:
+    comparison = {
+        "beat": comparisons.tuned_base,
+        "no-regression": comparisons.tuned_stored,
+        "no-drift": comparisons.base_stored,
+    }[requirement.kind]
+    if comparison is None:
+        status, reason = Status.NOT_COMPARABLE, "no baseline is stored, so nothing was compared"
+    elif comparison.outcome is Outcome.NOT_COMPARABLE:
+        status, reason = Status.NOT_COMPARABLE, "different " + "; ".join(comparison.differences)
+    elif requirement.kind == "beat":
+        status, reason = _judge_gain(requirement, comparison, settings)
+    elif requirement.kind == "no-regression":
+        status, reason = _judge_regression(requirement, comparison, settings)
+    else:
+        status, reason = _judge_drift(requirement, comparison, settings)
+    return Finding(sentence=requirement.sentence, status=status, reason=reason)
+
+
+def _judge_gain(requirement: Requirement, comparison: Comparison, settings: GateSettings) -> tuple[Status, str]:
+    if comparison.outcome is Outcome.IDENTICAL:
+        return Status.IDENTICAL, f"all {comparison.rows} outputs are equal"
+    metric = requirement.metric or comparison.metrics[0].metric
+    entry = next(entry for entry in comparison.metrics if entry.metric == metric)
+    excess = comparison.column(metric)[:, None] - requirement.points
+    if _rejects(excess, "greater", settings):
+        return Status.HOLDS, f"{entry.delta:+.2f} points"
+    if _rejects(excess, "less", settings) or entry.detectable <= settings.smallest_effect:
+        return Status.FAILS, f"{entry.delta:+.2f} points; {entry.detectable:.2f} would have been seen"
+    return Status.UNDECIDED, f"{entry.delta:+.2f} points; {_too_few(comparison, metric, settings)}"
+
+
+def _judge_regression(requirement: Requirement, comparison: Comparison, settings: GateSettings) -> tuple[Status, str]:
+    if comparison.outcome is Outcome.IDENTICAL:
+        return Status.HOLDS, f"all {comparison.rows} outputs equal the stored ones"
+    worst = min(comparison.metrics, key=lambda entry: entry.delta)
+    shifted = comparison.deltas + requirement.points
+    if _rejects(shifted, "less", settings):
+        return Status.FAILS, f"{worst.metric} {worst.delta:+.2f} points"
+    if _excludes(shifted, "greater", requirement, comparison, settings):
+        return Status.HOLDS, f"{worst.metric} {worst.delta:+.2f} points"
+    return Status.UNDECIDED, f"{worst.metric} {worst.delta:+.2f} points; {_too_few(comparison, worst.metric, settings)}"
+
+
+def _judge_drift(requirement: Requirement, comparison: Comparison, settings: GateSettings) -> tuple[Status, str]:
+    if not comparison.same_weights:
+        return Status.FAILS, "the base has other weights than the stored one"
+    if comparison.outcome is Outcome.IDENTICAL:
+        return Status.HOLDS, f"all {comparison.rows} outputs equal the stored ones"
+    furthest = max(comparison.metrics, key=lambda entry: abs(entry.delta))
+    seen = f"{comparison.changed} of {comparison.rows} outputs changed, {furthest.metric} {furthest.delta:+.2f} points"
+    above, below = comparison.deltas - requirement.points, comparison.deltas + requirement.points
+    both_sides = settings.model_copy(update={"level": settings.level / 2})
+    if _rejects(above, "greater", both_sides) or _rejects(below, "less", both_sides):
+        cause = f" ({', '.join(comparison.environment)})" if comparison.environment else ""
+        return Status.FAILS, seen + cause
+    if _excludes(above, "less", requirement, comparison, settings) and _excludes(
+        below, "greater", requirement, comparison, settings
+    ):
+        return Status.HOLDS, seen
+    return Status.UNDECIDED, f"{seen}; {_too_few(comparison, furthest.metric, settings)}"
+
+
+def _rejects(deltas: NDArray[np.float64], alternative: Alternative, settings: GateSettings) -> bool:
+    """Whether any metric moved in this direction, tested together."""
+    test = sign_flip_test(deltas, alternative=alternative, level=settings.level, flips=settings.flips)
+    return min(test.p) <= settings.level
+
+
+def _excludes(
+    deltas: NDArray[np.float64],
+    alternative: Alternative,
+    requirement: Requirement,
+    comparison: Comparison,
+    settings: GateSettings,
+) -> bool:
+    """Whether the rows exclude a forbidden difference in *every* metric.
+
+    With an allowance this is a non-inferiority test for each metric (all must pass, so no adjustment is due: Berger
+    1982). Without one a difference of nothing can never be proven, so the rows must have been able to show one of
+    ``smallest_effect``.
+    """
+    if requirement.points == 0:
+        return all(entry.detectable <= settings.smallest_effect for entry in comparison.metrics)
+    return all(_rejects(deltas[:, [column]], alternative, settings) for column in range(deltas.shape[1]))
+
+
+def _too_few(comparison: Comparison, metric: str, settings: GateSettings) -> str:
+    needed = rows_needed(comparison.column(metric), comparison.critical, settings.smallest_effect)
+    return f"{comparison.rows} rows are too few: to see {settings.smallest_effect:g} points takes about {needed:,} rows"

@@ -1,0 +1,53 @@
+"""What a generation engine has to offer, and the settings that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from harness.config import GenerationSettings
+    from harness.tasks.task import EncodedRow
+
+Resolved = dict[str, int | float | str | bool | None]
+"""Generation settings with every default filled in; names as in transformers' ``GenerationConfig``."""
+
+
+class Engine(Protocol):
+    """Generates the output of each row."""
+
+    def __call__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        rows: Sequence[EncodedRow],
+        settings: Resolved,
+        *,
+        batch_size: int,
+    ) -> list[str]:
+        """The outputs in the order of the rows, special tokens left out. The model is not changed."""
+
+
+def resolve_settings(model: PreTrainedModel, settings: GenerationSettings) -> Resolved:
+    """The settings that decide the outputs: the experiment's, and the model's own special tokens.
+
+    Nothing is taken from a checkpoint's ``generation_config.json``: it would differ between base and tuned, or between
+    two library versions, without a word.
+    """
+    config = model.config
+    decoder_start = config.decoder_start_token_id
+    return {
+        "engine": settings.engine,
+        "do_sample": False,
+        "num_beams": settings.num_beams,
+        "min_length": settings.min_length,
+        "max_length": settings.max_length,
+        "length_penalty": settings.length_penalty,
+        "early_stopping": settings.early_stopping,
+        "no_repeat_ngram_size": settings.no_repeat_ngram_size,
+        "pad_token_id": config.pad_token_id,
+        "eos_token_id": config.eos_token_id,
+        "decoder_start_token_id": config.pad_token_id if decoder_start is None else decoder_start,
+    }

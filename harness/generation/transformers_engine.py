@@ -1,0 +1,73 @@
+"""The reference engine: ``generate`` of transformers, in batches of rows of like length."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from tqdm.auto import tqdm
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from harness.device import choose_device
+from harness.generation.batching import sorted_batches
+from harness.generation.engine import Resolved
+from harness.tasks.task import EncodedRow
+
+
+def generate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[EncodedRow],
+    settings: Resolved,
+    *,
+    batch_size: int,
+) -> list[str]:
+    """Generate the output of each row, in row order, with the attention mask of each batch.
+
+    Args:
+        model: an encoder-decoder; it is moved to the GPU where there is one, and left in eval mode.
+        tokenizer: decodes the outputs.
+        rows: encoded rows, unpadded.
+        settings: resolved settings, see `resolve_settings`.
+        batch_size: rows in a batch.
+    """
+    model.to(choose_device()).eval()
+    batches = sorted_batches([len(row.input_ids) for row in rows], batch_size)
+    outputs = [""] * len(rows)
+    with torch.inference_mode(), _only_these_settings(model, settings) as config:
+        for batch in tqdm(batches, desc="generating", unit="batch", disable=not sys.stderr.isatty(), leave=False):
+            tokens = generate_batch(model, [rows[index].input_ids for index in batch], config)
+            for index, text in zip(batch, tokenizer.batch_decode(tokens, skip_special_tokens=True), strict=True):
+                outputs[index] = text.strip()
+    return outputs
+
+
+def generate_batch(model: PreTrainedModel, sources: Sequence[Sequence[int]], config: GenerationConfig) -> torch.Tensor:
+    """Generate one batch.
+
+    Returns:
+        (batch, output_len) int64, the decoder's start token first, padded with pad.
+    """
+    padded = torch.nn.utils.rnn.pad_sequence(
+        [torch.tensor(source) for source in sources], batch_first=True, padding_value=config.pad_token_id
+    )
+    lengths = torch.tensor([len(source) for source in sources])
+    mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long()
+    output: torch.Tensor = model.generate(
+        input_ids=padded.to(model.device), attention_mask=mask.to(model.device), generation_config=config
+    )
+    return output
+
+
+@contextmanager
+def _only_these_settings(model: PreTrainedModel, settings: Resolved) -> Iterator[GenerationConfig]:
+    """Hide the model's own generation config for the time of the block: ``generate`` would mix it in."""
+    own = model.generation_config
+    config = GenerationConfig(**{name: value for name, value in settings.items() if name != "engine"})
+    model.generation_config = config
+    try:
+        yield config
+    finally:
+        model.generation_config = own

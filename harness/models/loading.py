@@ -1,0 +1,121 @@
+"""Loading a model and its tokenizer by embedded name, path or hub id; safetensors only, and no code from files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib import resources
+from typing import Any
+
+import transformers
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from harness.arm import ModelIdentity
+from harness.config import ModelSettings
+from harness.errors import ModelError
+from harness.fingerprint import hash_text, hash_weights
+from harness.models.locate import locate_model
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LoadedModel:
+    """A model with the tokenizer that belongs to it."""
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    def __repr__(self) -> str:
+        return f"<LoadedModel {self.name}: {type(self.model).__name__}>"
+
+    def with_weights_of(self, model: PreTrainedModel) -> LoadedModel:
+        """The same name and tokenizer with another model, as after tuning."""
+        return replace(self, model=model)
+
+    def identify(self) -> ModelIdentity:
+        """What a manifest says of the model."""
+        parameters = list(self.model.parameters())
+        return ModelIdentity(
+            name=self.name,
+            weights=hash_weights(self.model),
+            tensors=len(parameters),
+            parameters=sum(parameter.numel() for parameter in parameters),
+            tokenizer=hash_tokenizer(self.tokenizer),
+        )
+
+
+def load_model(settings: ModelSettings, *, auto_class: str) -> LoadedModel:
+    """Load a model in float32 on the CPU, in eval mode, with its tokenizer.
+
+    Args:
+        settings: the name, path or hub id.
+        auto_class: the class of transformers that knows the head the task needs, as ``AutoModelForSeq2SeqLM``.
+
+    Raises:
+        ModelError: there is no such model, its weights are incomplete, or the tokenizer does not fit it.
+        HubError: a hub id was given, it is not cached, and the hub cannot be reached.
+    """
+    place = locate_model(settings)
+    options: dict[str, Any] = {"revision": settings.revision, "local_files_only": place.local}
+    try:
+        model, report = getattr(transformers, auto_class).from_pretrained(
+            place.path,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype="float32",
+            output_loading_info=True,
+            **options,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(place.path, use_fast=True, trust_remote_code=False, **options)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise ModelError(
+            f'The model "{settings.name}" cannot be loaded as {auto_class}: {_first_line(error)}.',
+            fix="Give a folder with config.json, model.safetensors and tokenizer files, or another model.",
+        ) from error
+    _require_complete(settings.name, report)
+    _require_fitting_tokenizer(settings.name, model, tokenizer)
+    return LoadedModel(name=settings.name, model=model.eval(), tokenizer=tokenizer)
+
+
+def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
+    """SHA-256 of the vocabulary and of what it makes of a probe text: which ids mean what."""
+    probe = tokenizer("Naïve café, 3 naps;\tnew\nline 12345 <extra_id_0>")["input_ids"]
+    vocabulary = sorted((index, token) for token, index in tokenizer.get_vocab().items())
+    return hash_text(repr((vocabulary, probe)))
+
+
+def embedded_models() -> tuple[str, ...]:
+    """The names of the checkpoints in the package."""
+    folder = resources.files("harness") / "models"
+    return tuple(sorted(entry.name for entry in folder.iterdir() if (entry / "config.json").is_file()))
+
+
+def _require_complete(name: str, report: dict[str, Any]) -> None:
+    missing = sorted(report.get("missing_keys", ()))
+    mismatched = sorted(str(key) for key in report.get("mismatched_keys", ()))
+    if missing or mismatched:
+        named = ", ".join([*missing, *mismatched][:3])
+        raise ModelError(
+            f'{len(missing) + len(mismatched)} tensors of the model "{name}" are not in its files: {named}, ...',
+            why="They would start from random numbers, and every score with them.",
+            fix="Give the whole checkpoint.",
+        )
+
+
+def _require_fitting_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    places = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > places:
+        raise ModelError(
+            f'The tokenizer of "{name}" has {len(tokenizer)} tokens and the model embeds {places}.',
+            why="Ids past the end crash or mean another token.",
+            fix="Use the tokenizer that the model was trained with.",
+        )
+    if tokenizer.pad_token_id is None or tokenizer.eos_token_id is None:
+        raise ModelError(
+            f'The tokenizer of "{name}" has no pad or no EOS token.',
+            why="Batches cannot be padded, or texts cannot end.",
+            fix="Set both in tokenizer_config.json.",
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")

@@ -1,0 +1,48 @@
+"""Where a model's files are, found out before anything heavy is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from huggingface_hub import try_to_load_from_cache
+
+from harness.config import ModelSettings
+from harness.errors import ModelError
+from harness.hub import looks_like_hub_name, require_hub
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a model is: a folder or hub id, and whether the network can be left alone."""
+
+    path: str
+    local: bool
+
+
+def locate_model(settings: ModelSettings) -> Place:
+    """Find a model: embedded, in a folder, in the local hub cache, or on the hub.
+
+    Raises:
+        ModelError: a path was given and there is no model.
+        HubError: a hub id was given, it is not cached, and the hub cannot be reached.
+    """
+    embedded = Path(str(resources.files("harness"))) / "models" / settings.name
+    if looks_like_hub_name(settings.name) and (embedded / "config.json").is_file():
+        return Place(path=str(embedded), local=True)
+    folder = Path(settings.name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ModelError(
+                f"The folder {folder} holds no model: config.json is missing.", fix="Give a checkpoint folder."
+            )
+        return Place(path=str(folder), local=True)
+    if folder.exists() or not looks_like_hub_name(settings.name):
+        raise ModelError(
+            f"There is no model folder {folder}.", fix="Check the path, or use the embedded tiny-t5, or a hub id."
+        )
+    cached = isinstance(try_to_load_from_cache(settings.name, "config.json", revision=settings.revision), str)
+    if not cached:
+        require_hub(settings.name, what="model", setting="model.name")
+    return Place(path=settings.name, local=cached)

@@ -1,0 +1,91 @@
+"""The verdict as Markdown, for a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from harness.report.wording import COLUMNS, MARKS, metric_cells, say_stored, what_to_do
+
+if TYPE_CHECKING:
+    from harness.experiment import Run
+
+
+LEGEND = (
+    "p is two-sided and adjusted for all metrics (sign flips, max-T). Each interval is of its metric alone. "
+    "*Detectable* is the smallest true difference that these rows show with 80 % power. All in percent points."
+)
+
+
+def write_markdown(run: Run) -> str:
+    """The whole report as Markdown."""
+    comparison = run.verdict.comparisons[0]
+    manifest = run.tuned.manifest
+    lines = [
+        f"# {run.experiment.name}: {run.verdict.outcome}",
+        "",
+        f"Tuned against base, {comparison.rows} rows, paired; {comparison.changed} outputs differ.",
+        "",
+        *_table(COLUMNS, [metric_cells(entry) for entry in comparison.metrics]),
+        "",
+        LEGEND,
+        "",
+        "## Requirements",
+        "",
+        *[
+            f"- {MARKS[found.status]} {_escape(found.sentence)}: **{found.status}** ({_escape(found.reason)})"
+            for found in run.verdict.findings
+        ],
+        "",
+        "## Stored baseline",
+        "",
+        *([f"- {_escape(say_stored(other))}" for other in run.verdict.comparisons[1:]] or ["None is stored."]),
+        "",
+        "## How it came about",
+        "",
+        f"- Labels: {_say_labels(run)}",
+        f"- Training: {_say_training(run)}",
+        f"- Model: `{_escape(manifest.model.name)}`, {manifest.model.parameters:,} parameters; {_say_weights(run)}",
+        f"- Environment: {', '.join(f'{name} {value}' for name, value in manifest.environment.items())}.",
+        f"- Seconds: {', '.join(f'{stage} {seconds:.1f}' for stage, seconds in run.seconds.items())}.",
+        "",
+        "Signatures:",
+        "",
+        *[f"- `{signature}`" for signature in manifest.metrics.values()],
+        "",
+        what_to_do(run),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _say_labels(run: Run) -> str:
+    labels = run.labels
+    return (
+        f"{labels.supervised_tokens:,} supervised tokens in {labels.rows} training rows decode to the targets, each "
+        f"with one EOS; {labels.targets_cut} targets and {labels.sources_cut} inputs were cut."
+    )
+
+
+def _say_training(run: Run) -> str:
+    if not run.losses:
+        return "none."
+    return (
+        f"{len(run.losses)} steps over {len(run.splits.train)} rows, loss {run.losses[0]:.2f} → {run.losses[-1]:.2f}, "
+        f"{run.trainable_parameters:,} trainable parameters."
+    )
+
+
+def _say_weights(run: Run) -> str:
+    base, tuned = (arm.manifest.model.weights[:12] for arm in (run.base, run.tuned))
+    return f"weights of base `{base}`, of tuned `{tuned}`."
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    header = list(header)
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
+
+
+def _escape(text: str) -> str:
+    """Texts of models and data must not become markup."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("`", "'").replace("\n", " ")

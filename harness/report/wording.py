@@ -1,0 +1,67 @@
+"""The words and numbers that every report shares."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from harness.gate import Status
+
+if TYPE_CHECKING:
+    from harness.comparison import Comparison, MetricDelta
+    from harness.experiment import Run
+
+MARKS = {
+    Status.HOLDS: "✓",
+    Status.FAILS: "✗",
+    Status.UNDECIDED: "?",
+    Status.NOT_COMPARABLE: "✗",
+    Status.IDENTICAL: "✗",
+}
+"""A sign for each status of a requirement."""
+
+COLUMNS = ("metric", "base", "tuned", "delta", "95 % interval", "p (adj.)", "detectable")
+
+
+def metric_cells(entry: MetricDelta) -> tuple[str, ...]:
+    """One line of the table of metrics."""
+    return (
+        entry.metric,
+        f"{entry.reference:.2f}",
+        f"{entry.candidate:.2f}",
+        f"{entry.delta:+.2f}",
+        f"{say_number(entry.low)} … {say_number(entry.high)}",
+        f"{entry.p:.4f}",
+        say_number(entry.detectable),
+    )
+
+
+def say_number(value: float) -> str:
+    """Two decimals, or a dash where the rows are too few for a number."""
+    return f"{value:.2f}" if math.isfinite(value) else "-"
+
+
+def say_stored(comparison: Comparison) -> str:
+    """A comparison with a stored arm in one line."""
+    if comparison.differences:
+        return f"{comparison.title}: not comparable, different {'; '.join(comparison.differences)}"
+    if comparison.changed == 0:
+        return f"{comparison.title}: all {comparison.rows} outputs are the same"
+    furthest = max(comparison.metrics, key=lambda entry: abs(entry.delta))
+    return (
+        f"{comparison.title}: {comparison.outcome} ({comparison.changed} of {comparison.rows} outputs changed; "
+        f"{furthest.metric} {furthest.delta:+.2f}, needs {say_number(furthest.detectable)} to be seen)"
+    )
+
+
+def what_to_do(run: Run) -> str:
+    """The one next step."""
+    name = run.experiment.name
+    statuses = {finding.status for finding in run.verdict.findings}
+    if run.verdict.passed:
+        return f"To store this run as the baseline: harness baseline accept {name}"
+    if Status.NOT_COMPARABLE in statuses:
+        return f"Look at the outputs; if they are what you want, store them: harness baseline accept {name}"
+    if statuses & {Status.FAILS, Status.IDENTICAL}:
+        return "Compare the outputs row by row: rows.jsonl of base and tuned in the run's folder."
+    return "Raise data.eval_rows, or ask for a larger difference: gate.smallest_effect."

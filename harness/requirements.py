@@ -1,0 +1,76 @@
+"""What must hold, written as sentences.
+
+=====================================================================================  =====================
+``tuned must beat base on METRIC [by at least POINTS]``                                 the tuning worked
+``no metric may regress against the stored baseline [by more than POINTS]``             it still works as well
+``base must not drift [by more than POINTS]``                                           the ground did not move
+=====================================================================================  =====================
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.errors import SettingsError
+
+Kind = Literal["beat", "no-regression", "no-drift"]
+
+_POINTS = r"(?P<points>\d+(?:\.\d+)?)(?: points?)?"
+_FORMS: dict[Kind, str] = {
+    "beat": rf"tuned must beat base on (?P<metric>\w+)(?: by at least {_POINTS})?",
+    "no-regression": rf"no metric may regress against the stored baseline(?: by more than {_POINTS})?",
+    "no-drift": rf"base must not drift(?: by more than {_POINTS})?",
+}
+EXAMPLES = (
+    "tuned must beat base on rouge1 by at least 5",
+    "no metric may regress against the stored baseline by more than 5",
+    "base must not drift by more than 1",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """One sentence and what it means.
+
+    Args:
+        sentence: as it was written.
+        kind: which form it has.
+        metric: the metric it speaks of; nothing for all.
+        points: the difference it allows or asks for, in the metric's unit.
+    """
+
+    sentence: str
+    kind: Kind
+    metric: str | None
+    points: float
+
+
+def parse_requirement(sentence: str, metrics: tuple[str, ...]) -> Requirement:
+    """Understand a sentence.
+
+    Args:
+        sentence: one of the forms above.
+        metrics: the metrics that the experiment computes.
+
+    Raises:
+        SettingsError: the sentence has none of the forms, or names a metric that is not computed.
+    """
+    words = " ".join(sentence.split()).rstrip(".")
+    for kind, form in _FORMS.items():
+        match = re.fullmatch(form, words, re.IGNORECASE)
+        if match is None:
+            continue
+        found = match.groupdict()
+        metric = found.get("metric")
+        if metric is not None and metric not in metrics:
+            raise SettingsError(
+                f'gate.require: "{sentence}" names the metric "{metric}".', fix=f"Computed are: {', '.join(metrics)}."
+            )
+        return Requirement(sentence=words, kind=kind, metric=metric, points=float(found.get("points") or 0))
+    closest = difflib.get_close_matches(words, EXAMPLES, n=1, cutoff=0.0)[0]
+    raise SettingsError(
+        f'gate.require: "{sentence}" is not understood.', fix=f'Did you mean a sentence like "{closest}"?'
+    )

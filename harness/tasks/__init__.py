@@ -1,0 +1,8 @@
+"""What can be learned: one module a task."""
+
+from harness.registry import Registry
+from harness.tasks.task import Task
+
+TASKS: Registry[Task] = Registry("task", {"summarization": "harness.tasks.summarization:SUMMARIZATION"})
+
+__all__ = ["TASKS", "Task"]

@@ -1,0 +1,131 @@
+"""The invariants of labels in a batch: does the loss see the target, the whole target, and nothing else?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.errors import LabelError
+from harness.tasks.task import IGNORE_INDEX, Batch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from harness.data.rows import Row
+    from harness.tasks.task import Collator, EncodedRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelReport:
+    """What the loss will see of a set of rows."""
+
+    rows: int
+    supervised_tokens: int
+    masked_tokens: int
+    targets_cut: int
+    sources_cut: int
+
+
+def audit_labels(
+    rows: Sequence[Row],
+    encoded: Sequence[EncodedRow],
+    tokenizer: PreTrainedTokenizerBase,
+    collator: Collator,
+    *,
+    batch_size: int,
+) -> LabelReport:
+    """Collate rows as training does and make sure that the labels mean the targets.
+
+    Raises:
+        LabelError: an invariant of `check_labels` does not hold.
+    """
+    supervised = masked = 0
+    for start in range(0, len(encoded), batch_size):
+        part = slice(start, start + batch_size)
+        batch = collator([row.features() for row in encoded[part]])
+        check_labels(batch, [row.target for row in rows[part]], tokenizer)
+        labels = batch["labels"]
+        supervised += int((labels != IGNORE_INDEX).sum())
+        masked += int((labels == IGNORE_INDEX).sum())
+    return LabelReport(
+        rows=len(encoded),
+        supervised_tokens=supervised,
+        masked_tokens=masked,
+        targets_cut=sum(row.target_cut for row in encoded),
+        sources_cut=sum(row.source_cut for row in encoded),
+    )
+
+
+def check_labels(batch: Batch, targets: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> None:
+    """Check one batch of an encoder-decoder.
+
+    1. The supervised positions of a row come first and without a gap; what follows is -100.
+    2. They are the target's tokens (its beginning, where it was cut) and exactly one EOS.
+    3. Decoder inputs, where the batch holds them, have no -100.
+    4. The attention mask is 0 exactly where the input is padding.
+
+    Args:
+        batch: ``labels`` (batch, target_len), ``input_ids`` and ``attention_mask`` (batch, source_len), and maybe
+            ``decoder_input_ids`` (batch, target_len); int64.
+        targets: the text of each row's target.
+        tokenizer: the tokenizer that made the labels.
+
+    Raises:
+        LabelError: one of these does not hold.
+    """
+    for number, (target, labels) in enumerate(zip(targets, batch["labels"].tolist(), strict=True)):
+        _check_row(number, target, labels, tokenizer)
+    if "decoder_input_ids" in batch and bool((batch["decoder_input_ids"] == IGNORE_INDEX).any()):
+        raise LabelError(
+            "The decoder inputs hold -100.",
+            why="-100 is no token.",
+            fix="Shift the labels after replacing -100 by pad.",
+        )
+    # A pad token inside a text is not padding, so only the run of pads at the end of a row counts.
+    for number, (ids, mask) in enumerate(
+        zip(batch["input_ids"].tolist(), batch["attention_mask"].tolist(), strict=True)
+    ):
+        length = len(ids)
+        while length and ids[length - 1] == tokenizer.pad_token_id:
+            length -= 1
+        if mask != [1] * length + [0] * (len(ids) - length):
+            raise LabelError(
+                f"Row {number}: the attention mask covers {sum(mask)} tokens and the input has {length}.",
+                why="The encoder would read padding, or miss text.",
+                fix="Let the tokenizer or the collator make the mask.",
+            )
+
+
+def _check_row(number: int, target: str, labels: list[int], tokenizer: PreTrainedTokenizerBase) -> None:
+    supervised = [label for label in labels if label != IGNORE_INDEX]
+    where = f"Row {number}"
+    if labels[: len(supervised)] != supervised:
+        raise LabelError(
+            f"{where}: {len(labels) - len(supervised)} of {len(labels)} labels are -100, some before supervised ones.",
+            why="A masked token inside the target is never learned.",
+            fix="Mask padding only: -100 belongs behind the EOS.",
+        )
+    ends = supervised.count(tokenizer.eos_token_id)
+    if ends != 1 or supervised[-1] != tokenizer.eos_token_id:
+        padding = supervised.count(tokenizer.pad_token_id)
+        raise LabelError(
+            f"{where}: the {len(supervised)} supervised labels hold {ends} EOS and {padding} padding tokens; "
+            f"expected is one EOS, at the end, and no padding.{_say_lookalikes(target, tokenizer)}",
+            why="Without EOS the model never learns to stop; with padding it learns to pad.",
+            fix="Keep the EOS of the target, and set padding to -100 (not by token value where pad is EOS).",
+        )
+    expected = tokenizer(text_target=target, split_special_tokens=True)["input_ids"]
+    if supervised[:-1] != expected[: len(supervised) - 1] or len(supervised) > len(expected):
+        raise LabelError(
+            f"{where}: the supervised labels decode to {tokenizer.decode(supervised)!r:.80}, "
+            f"the target is {target!r:.80}.",
+            why="The model would learn another text than the one meant.",
+            fix="Tokenize the target with text_target=, and do not shift the labels: the model does.",
+        )
+
+
+def _say_lookalikes(target: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    """Some vocabularies hold a special token as a piece of text as well, and then nothing can tell the two apart."""
+    found = [token for token in (tokenizer.eos_token, tokenizer.pad_token) if token in target]
+    return f' The target itself holds "{found[0]}": take it out of the data.' if found else ""

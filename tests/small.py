@@ -1,0 +1,31 @@
+"""A run small enough for a unit test: a few rows, a few steps."""
+
+from __future__ import annotations
+
+from harness.config import Experiment, load_experiment
+from harness.data.source import load_splits
+from harness.models.loading import LoadedModel
+from harness.tasks.summarization import SUMMARIZATION
+from harness.tasks.task import Collator, EncodedRow
+
+SMALL: dict[str, object] = {
+    "data.train_rows": 16,
+    "data.eval_rows": 8,
+    "training.epochs": 2,
+    "gate.require": ["tuned must beat base on rouge1"],
+    "gate.flips": 1000,
+}
+"""What makes the embedded experiment small."""
+
+
+def small_experiment(**changes: object) -> Experiment:
+    """The embedded experiment with 16 training and 8 evaluation rows and 4 steps."""
+    return load_experiment("summarization-full").override({**SMALL, **changes})
+
+
+def encode_rows(loaded: LoadedModel, count: int = 16) -> tuple[list[EncodedRow], Collator]:
+    """Encoded newsroom rows and their collator."""
+    experiment = small_experiment(**{"data.train_rows": count})
+    rows = load_splits(experiment.data).train
+    encoded = SUMMARIZATION.encode(rows, loaded.tokenizer, experiment.encoding)
+    return encoded, SUMMARIZATION.make_collator(loaded.tokenizer, loaded.model)

@@ -1,0 +1,62 @@
+"""Hashes: equal for equal things, different for different ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModelForSeq2SeqLM
+
+from harness.fingerprint import LIBRARIES, describe_environment, hash_json, hash_text, hash_weights
+from harness.models.loading import LoadedModel
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+def test_json_hash_survives_a_round_trip(value: object) -> None:
+    """A value read back from JSON has the hash it had."""
+    assert hash_json(json.loads(json.dumps(value))) == hash_json(value)
+
+
+@given(st.text(), st.text())
+def test_text_hash_tells_texts_apart(one: str, other: str) -> None:
+    """Texts have equal hashes exactly if they are equal."""
+    assert (hash_text(one) == hash_text(other)) == (one == other)
+
+
+def test_weights_hash_survives_saving(tiny_t5: LoadedModel, tmp_path: Path) -> None:
+    """A model saved and loaded has the same hash: shared tensors are counted once, whatever the file lists."""
+    tiny_t5.model.save_pretrained(tmp_path)
+    assert hash_weights(AutoModelForSeq2SeqLM.from_pretrained(tmp_path)) == hash_weights(tiny_t5.model)
+
+
+def test_weights_hash_sees_name_shape_type_and_value() -> None:
+    """Another name, shape, type or bit is another hash."""
+
+    def model(name: str, tensor: torch.Tensor) -> torch.nn.Module:
+        module = torch.nn.Module()
+        module.register_parameter(name, torch.nn.Parameter(tensor, requires_grad=False))
+        return module
+
+    zeros = torch.zeros(2, 3)
+    variants = [
+        model("a", zeros), model("b", zeros), model("a", zeros.reshape(3, 2)), model("a", zeros.half()),
+        model("a", -zeros), model("a", zeros + 1e-30),
+    ]  # fmt: skip
+    assert len({hash_weights(variant) for variant in variants}) == len(variants)
+    assert hash_weights(model("a", torch.zeros(3, 2).T)) == hash_weights(model("a", zeros))
+
+
+def test_environment_names_every_library() -> None:
+    """A manifest says which versions made it."""
+    environment = describe_environment()
+    assert set(LIBRARIES) < set(environment)
+    assert environment["threads"] == str(torch.get_num_threads())

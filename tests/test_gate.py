@@ -1,0 +1,229 @@
+"""Requirements, outcomes and exit codes: each is reached, and for the right reason."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from harness.arm import Arm
+from harness.comparison import Comparison, Outcome, compare
+from harness.config import GateSettings
+from harness.errors import DataError, HarnessError, NonFiniteLossError, SameWeightsError, SettingsError
+from harness.gate import Comparisons, ExitCode, Status, Verdict, decide, exit_code_of
+from harness.requirements import EXAMPLES, parse_requirement
+from tests.arms import make_arm
+
+SETTINGS = GateSettings(smallest_effect=2.0, flips=2_000)
+BEAT = "tuned must beat base on rouge1"
+KEEP = "no metric may regress against the stored baseline"
+STILL = "base must not drift"
+
+
+def noisy(shift: float, *, spread: float = 5.0, rows: int = 200, seed: int = 0) -> Arm:
+    """An arm whose scores lie around 50 + shift; arms of one seed share their rows' difficulty."""
+    difficulty = np.random.default_rng(99).normal(50, 10, rows)
+    noise = np.random.default_rng(seed).normal(shift, spread, rows)
+    scores = (difficulty + noise - noise.mean() + shift).tolist()
+    return make_arm(scores, outputs=[f"{seed} {shift} {row}" for row in range(rows)])
+
+
+def verdict_of(
+    *sentences: str, base: Arm, tuned: Arm, stored_base: Arm | None = None, stored_tuned: Arm | None = None
+) -> Verdict:
+    comparisons = Comparisons(
+        tuned_base=compare(tuned, base, SETTINGS, title="tuned vs base"),
+        tuned_stored=None if stored_tuned is None else compare(tuned, stored_tuned, SETTINGS, title="tuned vs stored"),
+        base_stored=None if stored_base is None else compare(base, stored_base, SETTINGS, title="base vs stored"),
+    )
+    return decide(comparisons, [parse_requirement(sentence, ("rouge1",)) for sentence in sentences], SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shift", "spread", "rows", "status"),
+    [
+        (BEAT, 10, 5, 200, Status.HOLDS),
+        (BEAT, 0, 5, 200, Status.FAILS),
+        (BEAT, -10, 5, 200, Status.FAILS),
+        (BEAT, 0, 50, 20, Status.UNDECIDED),
+        (BEAT, 50, 5, 4, Status.UNDECIDED),
+        (f"{BEAT} by at least 5", 10, 5, 200, Status.HOLDS),
+        (f"{BEAT} by at least 5", 3, 5, 200, Status.FAILS),
+        (f"{BEAT} by at least 5", 5, 20, 30, Status.UNDECIDED),
+        (f"{BEAT} by at least 5 points.", 10, 5, 200, Status.HOLDS),
+    ],
+)
+def test_gain(sentence: str, shift: float, spread: float, rows: int, status: Status) -> None:
+    """A gain holds where it is proven, fails where it is refuted, and is undecided between."""
+    base = noisy(0, spread=spread, rows=rows, seed=1)
+    (finding,) = verdict_of(sentence, base=base, tuned=noisy(shift, spread=spread, rows=rows, seed=2)).findings
+    assert finding.status is status
+    assert (status is Status.UNDECIDED) == ("rows are too few" in finding.reason)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shift", "spread", "rows", "status"),
+    [
+        (KEEP, 0, 5, 200, Status.HOLDS),
+        (KEEP, 5, 5, 200, Status.HOLDS),
+        (KEEP, -5, 5, 200, Status.FAILS),
+        (KEEP, 0, 50, 20, Status.UNDECIDED),
+        (f"{KEEP} by more than 5", -2, 5, 200, Status.HOLDS),
+        (f"{KEEP} by more than 5", -9, 5, 200, Status.FAILS),
+        (f"{KEEP} by more than 5", -5, 5, 200, Status.UNDECIDED),
+    ],
+)
+def test_regression(sentence: str, shift: float, spread: float, rows: int, status: Status) -> None:
+    """A loss against the stored baseline fails where it is proven, holds where it is excluded."""
+    stored = noisy(0, spread=spread, rows=rows, seed=1)
+    tuned = noisy(shift, spread=spread, rows=rows, seed=2)
+    (finding,) = verdict_of(sentence, base=noisy(-20, rows=rows), tuned=tuned, stored_tuned=stored).findings
+    assert finding.status is status
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shift", "spread", "rows", "status"),
+    [
+        (STILL, 0, 5, 200, Status.HOLDS),
+        (STILL, 5, 5, 200, Status.FAILS),
+        (STILL, -5, 5, 200, Status.FAILS),
+        (STILL, 0, 50, 20, Status.UNDECIDED),
+        (f"{STILL} by more than 5", 2, 5, 200, Status.HOLDS),
+        (f"{STILL} by more than 5", -9, 5, 200, Status.FAILS),
+    ],
+)
+def test_drift(sentence: str, shift: float, spread: float, rows: int, status: Status) -> None:
+    """A base that moved either way has drifted."""
+    stored = noisy(0, spread=spread, rows=rows, seed=1)
+    base = noisy(shift, spread=spread, rows=rows, seed=2)
+    (finding,) = verdict_of(sentence, base=base, tuned=noisy(20, rows=rows), stored_base=stored).findings
+    assert finding.status is status
+
+
+def test_equal_outputs_against_the_store_hold_with_any_number_of_rows() -> None:
+    """Where every output equals the stored one there is nothing to decide."""
+    arm = make_arm([1.0, 2.0])
+    verdict = verdict_of(KEEP, STILL, base=arm, tuned=arm, stored_base=arm, stored_tuned=arm)
+    assert [finding.status for finding in verdict.findings] == [Status.HOLDS, Status.HOLDS]
+
+
+def test_other_weights_are_a_drift_even_with_equal_outputs() -> None:
+    """The base is known by its weights: another model that says the same is still another model."""
+    base, stored = make_arm([1.0, 2.0], weights="new"), make_arm([1.0, 2.0], weights="old")
+    (finding,) = verdict_of(STILL, base=base, tuned=base, stored_base=stored).findings
+    assert (finding.status, "other weights" in finding.reason) == (Status.FAILS, True)
+
+
+@pytest.mark.parametrize("sentence", [KEEP, STILL])
+def test_nothing_compared_is_never_a_pass(sentence: str) -> None:
+    """Without a stored baseline a requirement on it is not comparable, and the gate does not pass."""
+    verdict = verdict_of(sentence, base=noisy(0, seed=1), tuned=noisy(10, seed=2))
+    assert verdict.findings[0].status is Status.NOT_COMPARABLE
+    assert (verdict.exit_code, verdict.passed) == (ExitCode.NOT_COMPARABLE, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"ids": ["0", "7"]}, r"rows \(1 of 2 rows are the same\)"),
+        ({"generation": {"engine": "transformers", "num_beams": 4}}, r"generation settings \(num_beams: 4 against 1\)"),
+        ({"metrics": {"rouge1": "rouge1|other"}}, r"metric signatures \(rouge1: rouge1\|other against"),
+        ({"encoding": {"prefix": "", "max_source_tokens": 1, "max_target_tokens": 1}}, r"encoding \(prefix:  against p\)"),
+    ],
+)
+def test_arms_that_differ_in_more_than_the_model_are_not_compared(changes: dict[str, object], named: str) -> None:
+    """Other rows, prompts, generation settings or metrics are named, and no number is computed."""
+    comparison = compare(make_arm([1.0, 2.0], **changes), make_arm([1.0, 2.0]), SETTINGS, title="t")  # type: ignore[arg-type]
+    assert comparison.outcome is Outcome.NOT_COMPARABLE
+    assert comparison.metrics == ()
+    assert re.search(named, "; ".join(comparison.differences))
+
+
+@pytest.mark.parametrize(
+    ("shift", "spread", "rows", "outcome"),
+    [
+        (10, 5, 200, Outcome.IMPROVED),
+        (-10, 5, 200, Outcome.REGRESSED),
+        (0, 5, 200, Outcome.NO_CHANGE),
+        (0, 50, 20, Outcome.INCONCLUSIVE),
+        (50, 1, 3, Outcome.INCONCLUSIVE),
+    ],
+)
+def test_outcomes(shift: float, spread: float, rows: int, outcome: Outcome) -> None:
+    """Each outcome is reached by scores that deserve it."""
+    candidate = noisy(shift, spread=spread, rows=rows, seed=2)
+    assert compare(candidate, noisy(0, spread=spread, rows=rows, seed=1), SETTINGS, title="t").outcome is outcome
+
+
+def test_one_metric_down_is_a_regression() -> None:
+    """A gain in one metric does not buy a loss in another."""
+    rng = np.random.default_rng(0)
+    down, up = rng.normal(-5, 1, 50), rng.normal(5, 1, 50)
+    base = make_arm({"rouge1": [0.0] * 50, "rouge2": [0.0] * 50}, outputs=["b"] * 50)
+    tuned = make_arm({"rouge1": up.tolist(), "rouge2": down.tolist()}, outputs=["t"] * 50)
+    assert compare(tuned, base, SETTINGS, title="t").outcome is Outcome.REGRESSED
+
+
+def test_equal_outputs_of_base_and_tuned_are_named() -> None:
+    """Two models that say the same in every row fail the gate with an exit code of its own."""
+    base, tuned = make_arm([1.0, 2.0], weights="a"), make_arm([1.0, 2.0], weights="b")
+    verdict = verdict_of(BEAT, base=base, tuned=tuned)
+    assert verdict.outcome is Outcome.IDENTICAL
+    assert (verdict.findings[0].status, verdict.exit_code) == (Status.IDENTICAL, ExitCode.IDENTICAL)
+    assert "all 2 outputs are equal" in verdict.findings[0].reason
+
+
+def test_gravest_finding_decides_the_exit_code() -> None:
+    """A failure outranks a missing baseline, and that outranks too few rows."""
+    base = noisy(0, seed=1)
+    assert verdict_of(BEAT, KEEP, base=base, tuned=noisy(-10, seed=2)).exit_code is ExitCode.FAILED
+    assert verdict_of(BEAT, KEEP, base=base, tuned=noisy(10, seed=2)).exit_code is ExitCode.NOT_COMPARABLE
+    assert verdict_of(BEAT, base=base, tuned=noisy(10, seed=2)).exit_code is ExitCode.PASSED
+    few = verdict_of(BEAT, base=noisy(0, rows=4, seed=1), tuned=noisy(10, rows=4, seed=2))
+    assert few.exit_code is ExitCode.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DataError("x", fix="y"), ExitCode.USAGE),
+        (SameWeightsError("x", fix="y"), ExitCode.IDENTICAL),
+        (NonFiniteLossError("x", fix="y"), ExitCode.BROKEN),
+    ],
+)
+def test_errors_have_exit_codes(error: HarnessError, code: ExitCode) -> None:
+    """Each family of errors ends the program its own way."""
+    assert exit_code_of(error) is code
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_are_understood(example: str) -> None:
+    """The sentences that the messages suggest can be used, in any case and spacing."""
+    parsed = parse_requirement(example, ("rouge1",))
+    spaced = parse_requirement(example.upper().replace(" ", "  ").replace("ROUGE1", "rouge1"), ("rouge1",))
+    assert (spaced.kind, spaced.points) == (parsed.kind, parsed.points)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "message"),
+    [
+        ("tuned must win", 'Did you mean a sentence like "tuned must beat base'),
+        ("base must not move", "base must not drift"),
+        ("tuned must beat base on bleu", r'names the metric "bleu"\. Computed are: rouge1, rouge2'),
+        ("tuned must beat base on rouge1 by at least five", "is not understood"),
+        ("", "is not understood"),
+    ],
+)
+def test_other_sentences_are_refused(sentence: str, message: str) -> None:
+    """A sentence that cannot be checked is never taken for one that holds."""
+    with pytest.raises(SettingsError, match=message):
+        parse_requirement(sentence, ("rouge1", "rouge2"))
+
+
+def test_environment_changes_are_named() -> None:
+    """A library that changed since the baseline was stored is said beside the numbers."""
+    now = make_arm([1.0, 2.0], environment={"python": "3", "torch": "2.13"})
+    then = make_arm([1.0, 2.0], environment={"python": "3", "torch": "2.12"})
+    comparison: Comparison = compare(now, then, SETTINGS, title="t")
+    assert comparison.environment == ("torch 2.12 → 2.13",)

@@ -1,0 +1,95 @@
+"""The identity guard, and the notebook that this project grew from: two equal columns, and nobody noticed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Seq2SeqTrainer, Seq2SeqTrainingArguments
+
+from harness.config import ModelSettings, TrainingSettings
+from harness.data.source import load_splits
+from harness.errors import BaseChangedError, SameWeightsError
+from harness.experiment import run, score_arm
+from harness.guards import guard_identity
+from harness.models.loading import LoadedModel, load_model
+from harness.tasks.summarization import SUMMARIZATION
+from harness.tasks.task import Collator, EncodedRow
+from harness.training import Trained
+from tests.small import encode_rows, small_experiment
+
+
+def train_as_the_notebook_did(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[EncodedRow],
+    collator: Collator,
+    settings: TrainingSettings,
+) -> Trained:
+    """Hand the one model object to the trainer, which trains it in place."""
+    arguments = Seq2SeqTrainingArguments(
+        output_dir="unused", learning_rate=settings.learning_rate, num_train_epochs=settings.epochs,
+        save_strategy="no", report_to="none", disable_tqdm=True, remove_unused_columns=False, dataloader_pin_memory=False,
+    )  # fmt: skip
+    trainer = Seq2SeqTrainer(
+        model=model, args=arguments, train_dataset=[row.features() for row in rows], data_collator=collator,
+        processing_class=tokenizer,
+    )  # fmt: skip
+    trainer.train()
+    return Trained(model=model.eval(), losses=(1.0,), trainable_parameters=1)
+
+
+def fresh() -> LoadedModel:
+    return load_model(ModelSettings(), auto_class="AutoModelForSeq2SeqLM")
+
+
+def test_the_notebooks_fault_and_the_guard_that_sees_it() -> None:
+    """Trained in place, "base" and "fine-tuned" print the same numbers to the last digit, and the guard says why."""
+    experiment = small_experiment()
+    splits = load_splits(experiment.data)
+    loaded = fresh()
+    untouched = loaded.identify()
+    encoded, collator = encode_rows(loaded)
+    tuned_model = train_as_the_notebook_did(
+        loaded.model, loaded.tokenizer, encoded, collator, experiment.training
+    ).model
+
+    # What the notebook did next: score "both".
+    evaluation = SUMMARIZATION.encode(splits.eval, loaded.tokenizer, experiment.encoding)
+    base = score_arm(experiment, "base", loaded, evaluation, splits)
+    tuned = score_arm(experiment, "tuned", loaded.with_weights_of(tuned_model), evaluation, splits)
+    assert base.manifest.scores == tuned.manifest.scores
+    assert base.rows == tuned.rows
+
+    with pytest.raises(BaseChangedError, match=r"the same as tuned: it was trained in place.*copy\.deepcopy"):
+        guard_identity(base=untouched, base_after=loaded.identify(), tuned=tuned.manifest.model)
+    with pytest.raises(SameWeightsError, match=r"same weights \(sha256 [0-9a-f]{8}…, \d+ tensors\)"):
+        guard_identity(base=base.manifest.model, base_after=base.manifest.model, tuned=tuned.manifest.model)
+
+
+def test_run_stops_when_a_users_method_trains_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The straight path itself finds it: no verdict comes out of a base that was trained."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BaseChangedError):
+        run(small_experiment(), method=train_as_the_notebook_did)
+
+
+def test_run_stops_when_nothing_was_learned() -> None:
+    """A learning rate of 0 gives equal weights, which is said instead of "no change"."""
+    with pytest.raises(SameWeightsError, match="learning rate 0"):
+        run(small_experiment(**{"training.learning_rate": 0.0}))
+
+
+def test_one_changed_weight_is_enough_to_tell_models_apart(tiny_t5: LoadedModel) -> None:
+    """The guard looks at bits: the smallest change of one weight is a change."""
+    moved = copy.deepcopy(tiny_t5.model)
+    with torch.no_grad():
+        weight = next(iter(moved.parameters())).view(-1)
+        weight[0] = torch.nextafter(weight[0], torch.tensor(9.0))
+    base, tuned = tiny_t5.identify(), tiny_t5.with_weights_of(moved).identify()
+    guard_identity(base=base, base_after=tiny_t5.identify(), tuned=tuned)
+    with pytest.raises(BaseChangedError, match=r"before, [0-9a-f]{8}… after\."):
+        guard_identity(base=base, base_after=tuned, tuned=base)

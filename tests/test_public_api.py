@@ -1,0 +1,35 @@
+"""What users import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import harness
+
+
+def test_public_names_are_these() -> None:
+    """The public surface is small, sorted, and every name can be had."""
+    assert harness.__all__ == sorted(harness.__all__, key=lambda name: (name.lower() == name, name))
+    assert all(getattr(harness, name).__doc__ for name in harness.__all__)
+    assert dir(harness) == sorted(harness.__all__)
+    assert not hasattr(harness, "nothing")
+
+
+def test_light_imports_load_nothing_heavy() -> None:
+    """The package, the plugin and the command line load neither torch nor transformers, datasets or numpy."""
+    program = (
+        "import sys, harness, harness.plugin, harness.cli; "
+        "print(sorted({'torch', 'transformers', 'datasets', 'numpy', 'pydantic', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_can_go_wrong_is_found_before_torch_loads() -> None:
+    """Settings, rows and model are looked at with modules that do not load torch."""
+    program = (
+        "import sys, harness.experiment, harness.data.source, harness.models.locate; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
