@@ -129,7 +129,10 @@ def test_nothing_compared_is_never_a_pass(sentence: str) -> None:
         ({"ids": ["0", "7"]}, r"rows \(1 of 2 rows are the same\)"),
         ({"generation": {"engine": "transformers", "num_beams": 4}}, r"generation settings \(num_beams: 4 against 1\)"),
         ({"metrics": {"rouge1": "rouge1|other"}}, r"metric signatures \(rouge1: rouge1\|other against"),
-        ({"encoding": {"prefix": "", "max_source_tokens": 1, "max_target_tokens": 1}}, r"encoding \(prefix:  against p\)"),
+        (
+            {"encoding": {"prefix": "", "max_source_tokens": 1, "max_target_tokens": 1}},
+            r"encoding \(prefix:  against p\)",
+        ),
     ],
 )
 def test_arms_that_differ_in_more_than_the_model_are_not_compared(changes: dict[str, object], named: str) -> None:

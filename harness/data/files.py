@@ -72,7 +72,9 @@ def _read_csv(path: Path) -> Iterator[Record]:
                     )
                 yield record
         except csv.Error as error:
-            raise DataError(f"{path}, after line {reader.line_num}: {error}.", fix="Mend what follows; look for an open quote.") from error
+            raise DataError(
+                f"{path}, after line {reader.line_num}: {error}.", fix="Mend what follows; look for an open quote."
+            ) from error
 
 
 def _read_json_lines(path: Path) -> Iterator[Record]:

@@ -7,16 +7,20 @@ something to build on and everything to teach.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
 from torch.nn.utils import clip_grad_norm_
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Config, T5ForConditionalGeneration
 
+from harness.config import DataSettings
+from harness.data.files import read_path
 from harness.data.newsroom import draw_event, write_document
 from harness.data.newsroom.draw import Draw
 from harness.models.span_corruption import corrupt_spans
@@ -36,24 +40,31 @@ COPY_SENTENCES = 64
 """Sentences in a batch of copying; batches of the two kinds take turns."""
 
 
-def documents(start: int = 0) -> Iterator[str]:
+def documents() -> Iterator[str]:
     """News items without end."""
-    index = start
-    while True:
-        yield write_document(draw_event(SEED, index)).text
-        index += 1
+    return (write_document(draw_event(SEED, index)).text for index in itertools.count())
 
 
-def pretrain(folder: Path, *, steps: int = STEPS) -> float:
-    """Train tokenizer and model and write them into ``folder``; returns the mean loss of the last 100 steps (nats)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stream = documents()
-    save_tokenizer(
-        train_tokenizer((next(stream) for _ in range(TOKENIZER_DOCUMENTS)), vocab_size=VOCAB_SIZE),
-        folder,
-        max_length=MAX_LENGTH,
-    )
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+def make_tokenizer(folder: Path, *, texts: int = TOKENIZER_DOCUMENTS) -> PreTrainedTokenizerBase:
+    """Train the tokenizer on the first ``texts`` news items and write it into ``folder``."""
+    trained = train_tokenizer(itertools.islice(documents(), texts), vocab_size=VOCAB_SIZE)
+    save_tokenizer(trained, folder, max_length=MAX_LENGTH)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def pretrain(folder: Path, tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, steps: int = STEPS) -> float:
+    """Train a model from nothing and write it into ``folder``.
+
+    Args:
+        folder: where the model goes.
+        tokenizer: one with the special tokens of T5, at least 32 sentinels among them.
+        texts: documents without end; a step takes a few dozen.
+        steps: how many training steps.
+
+    Returns:
+        The mean loss of the last 100 steps, in nats per token.
+    """
+    stream = iter(texts)
     torch.manual_seed(SEED)
     model = T5ForConditionalGeneration(shape(tokenizer)).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
@@ -77,10 +88,14 @@ def pretrain(folder: Path, *, steps: int = STEPS) -> float:
     # Fine-tuning uses a little dropout; pre-training on endless fresh text needs none.
     model.config.dropout_rate = 0.05
     model.save_pretrained(folder)
+    special = {
+        f"{name}_token_id": getattr(model.config, f"{name}_token_id") for name in ("decoder_start", "eos", "pad")
+    }
+    (folder / "generation_config.json").write_text(json.dumps(special, indent=2) + "\n", encoding="utf-8")
     return sum(losses[-100:]) / len(losses[-100:])
 
 
-def shape(tokenizer: PreTrainedTokenizerFast) -> T5Config:
+def shape(tokenizer: PreTrainedTokenizerBase) -> T5Config:
     """The model's shape: 1.6 M parameters."""
     return T5Config(
         vocab_size=len(tokenizer),
@@ -98,21 +113,25 @@ def shape(tokenizer: PreTrainedTokenizerFast) -> T5Config:
     )
 
 
-def span_batch(texts: Iterator[str], tokenizer: PreTrainedTokenizerFast, draw: Draw) -> dict[str, torch.Tensor]:
+def span_batch(texts: Iterator[str], tokenizer: PreTrainedTokenizerBase, draw: Draw) -> dict[str, torch.Tensor]:
     """Documents with holes to fill, as `pad_pairs` returns them."""
     eos = tokenizer.convert_tokens_to_ids(EOS)
     sentinels = tokenizer.convert_tokens_to_ids(list(SENTINELS))
-    documents_ids = tokenizer([next(texts) for _ in range(SPAN_DOCUMENTS)], add_special_tokens=False)["input_ids"]
+    documents_ids = tokenizer(
+        list(itertools.islice(texts, SPAN_DOCUMENTS)), add_special_tokens=False, truncation=True, max_length=MAX_LENGTH
+    )["input_ids"]
     return pad_pairs([corrupt_spans(ids, sentinels=sentinels, eos=eos, draw=draw) for ids in documents_ids], tokenizer)
 
 
-def copy_batch(texts: Iterator[str], tokenizer: PreTrainedTokenizerFast, draw: Draw) -> dict[str, torch.Tensor]:
+def copy_batch(texts: Iterator[str], tokenizer: PreTrainedTokenizerBase, draw: Draw) -> dict[str, torch.Tensor]:
     """Sentences to copy, as `pad_pairs` returns them."""
     sentences = [draw.pick(next(texts).split(". ")) for _ in range(COPY_SENTENCES)]
-    return pad_pairs([(ids, ids) for ids in tokenizer(sentences)["input_ids"]], tokenizer)
+    return pad_pairs(
+        [(ids, ids) for ids in tokenizer(sentences, truncation=True, max_length=MAX_LENGTH)["input_ids"]], tokenizer
+    )
 
 
-def pad_pairs(pairs: list[tuple[list[int], list[int]]], tokenizer: PreTrainedTokenizerFast) -> dict[str, torch.Tensor]:
+def pad_pairs(pairs: list[tuple[list[int], list[int]]], tokenizer: PreTrainedTokenizerBase) -> dict[str, torch.Tensor]:
     """Pad (source, target) token ids to a batch.
 
     Returns:
@@ -135,14 +154,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where to write the checkpoint")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"training steps (default {STEPS})")
-    options = parser.parse_args()
-    began = time.perf_counter()
-    loss = pretrain(options.folder, steps=options.steps)
-    print(
-        json.dumps(
-            {"steps": options.steps, "final_loss": round(loss, 4), "seconds": round(time.perf_counter() - began)}
-        )
+    parser.add_argument("--tokenizer", type=Path, help="a T5 tokenizer folder to use; by default one is trained")
+    parser.add_argument(
+        "--texts", type=Path, help="rows whose inputs to train on, over and over; by default the newsroom"
     )
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    if options.tokenizer is None:
+        tokenizer = make_tokenizer(options.folder)
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(options.tokenizer)
+        # Copied, not saved: what transformers 5 saves, 4 cannot open.
+        for file in options.tokenizer.iterdir():
+            shutil.copy(file, options.folder)
+    # The documents behind those that the tokenizer was trained on.
+    texts: Iterable[str] = itertools.islice(documents(), TOKENIZER_DOCUMENTS, None)
+    if options.texts is not None:
+        texts = itertools.cycle([row.input for row in read_path(options.texts, DataSettings(), split="train")])
+    loss = pretrain(options.folder, tokenizer, texts, steps=options.steps)
+    seconds = round(time.perf_counter() - began)
+    print(json.dumps({"steps": options.steps, "final_loss": round(loss, 4), "seconds": seconds}))
 
 
 if __name__ == "__main__":

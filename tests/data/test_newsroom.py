@@ -45,7 +45,12 @@ def test_corpus_is_the_same_on_every_python(version: str) -> None:
     """The generator needs only the standard library and gives the pinned corpus on each supported Python."""
     python = _find_python(version)
     for hash_seed in ("0", "1"):
-        environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {
+            **os.environ,
+            "PYTHONHASHSEED": hash_seed,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         done = subprocess.run(
             [python, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment, cwd=ROOT.anchor
         )

@@ -26,7 +26,11 @@ def test_content_hash_ignores_the_id_and_nothing_else() -> None:
     """Two rows have equal hashes exactly if input, target and references are equal."""
     row = Row(id="0", input="a", target="b")
     assert row.hash == Row(id="1", input="a", target="b").hash
-    others = [Row(id="0", input="A", target="b"), Row(id="0", input="a", target="c"), Row(id="0", input="ab", target="")]
+    others = [
+        Row(id="0", input="A", target="b"),
+        Row(id="0", input="a", target="c"),
+        Row(id="0", input="ab", target=""),
+    ]
     others.append(Row(id="0", input="a", target="b", references=("b", "c")))
     assert row.hash not in {other.hash for other in others}
 

@@ -182,7 +182,9 @@ def test_offline_switch_is_honoured() -> None:
         load_splits(DataSettings(source="EdinburghNLP/xsum"))
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip), min_size=2, max_size=6))
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip), min_size=2, max_size=6)
+)
 def test_json_lines_keep_every_text(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     """Any text survives the file, odd line breaks and all."""
     path = tmp_path_factory.mktemp("any") / "rows.jsonl"

@@ -74,7 +74,12 @@ def test_nothing_leaks_from_the_checkpoints_own_settings(tiny_t5: LoadedModel, r
     clean = generate(tiny_t5.model, tiny_t5.tokenizer, rows[:4], resolved, batch_size=4)
     own = tiny_t5.model.generation_config
     tiny_t5.model.generation_config = GenerationConfig(
-        num_beams=3, max_length=5, no_repeat_ngram_size=1, repetition_penalty=5.0, forced_bos_token_id=77, eos_token_id=9
+        num_beams=3,
+        max_length=5,
+        no_repeat_ngram_size=1,
+        repetition_penalty=5.0,
+        forced_bos_token_id=77,
+        eos_token_id=9,
     )
     try:
         assert generate(tiny_t5.model, tiny_t5.tokenizer, rows[:4], resolved, batch_size=4) == clean
@@ -89,9 +94,7 @@ def test_nothing_leaks_from_the_checkpoints_own_settings(tiny_t5: LoadedModel, r
 def test_every_setting_acts(tiny_t5: LoadedModel, rows: list[EncodedRow], changes: dict[str, int]) -> None:
     """No setting is without effect on the outputs."""
     plain, changed = (
-        generate(
-            tiny_t5.model, tiny_t5.tokenizer, rows, resolve_settings(tiny_t5.model, settings), batch_size=12
-        )
+        generate(tiny_t5.model, tiny_t5.tokenizer, rows, resolve_settings(tiny_t5.model, settings), batch_size=12)
         for settings in (GREEDY, GREEDY.model_copy(update=changes))
     )
     assert plain != changed

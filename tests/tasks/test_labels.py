@@ -60,9 +60,7 @@ def make_rows(texts: list[tuple[str, str]], tokenizer: PreTrainedTokenizerBase) 
 @given(texts=ROWS)
 @example(texts=[("a", "b"), ("a " * 50, "b " * 50)])
 @example(texts=[("x", "a </s> b")])
-def test_supervised_positions_decode_to_the_target(
-    pair: LoadedModel, texts: list[tuple[str, str]]
-) -> None:
+def test_supervised_positions_decode_to_the_target(pair: LoadedModel, texts: list[tuple[str, str]]) -> None:
     """Whatever the texts: labels are the target and one EOS, the rest is -100, decoder inputs hold none of it."""
     tokenizer = pair.tokenizer
     rows = make_rows(texts, tokenizer)
@@ -123,9 +121,7 @@ def test_padding_takes_no_loss(pair: LoadedModel) -> None:
 
 
 @given(texts=ROWS, limit=st.integers(2, 8))
-def test_cut_targets_keep_their_eos(
-    pair: LoadedModel, texts: list[tuple[str, str]], limit: int
-) -> None:
+def test_cut_targets_keep_their_eos(pair: LoadedModel, texts: list[tuple[str, str]], limit: int) -> None:
     """A target that is cut is the target's beginning and an EOS, no longer than the limit, and is counted."""
     tokenizer = pair.tokenizer
     rows = make_rows(texts, tokenizer)
