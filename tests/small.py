@@ -18,6 +18,10 @@ SMALL: dict[str, object] = {
 """What makes the embedded experiment small."""
 
 
+LEARNS: dict[str, object] = {**SMALL, "data.train_rows": 32, "data.eval_rows": 16, "training.epochs": 5}
+"""What makes it small, and yet long enough for a detectable gain."""
+
+
 def small_experiment(**changes: object) -> Experiment:
     """The embedded experiment with 16 training and 8 evaluation rows and 4 steps."""
     return load_experiment("summarization-full").override({**SMALL, **changes})

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
@@ -57,18 +60,19 @@ def load_model(settings: ModelSettings, *, auto_class: str) -> LoadedModel:
     place = locate_model(settings)
     options: dict[str, Any] = {"revision": settings.revision, "local_files_only": place.local}
     try:
-        model, report = getattr(transformers, auto_class).from_pretrained(
-            place.path,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype="float32",
-            output_loading_info=True,
-            **options,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(place.path, use_fast=True, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        with _progress_on_terminals_only():
+            model, report = getattr(transformers, auto_class).from_pretrained(
+                place.path,
+                use_safetensors=True,
+                trust_remote_code=False,
+                dtype="float32",
+                output_loading_info=True,
+                **options,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(place.path, use_fast=True, trust_remote_code=False, **options)
+    except Exception as error:  # damaged files fail in every way there is
         raise ModelError(
-            f'The model "{settings.name}" cannot be loaded as {auto_class}: {_first_line(error)}.',
+            f'The model "{settings.name}" cannot be loaded as {auto_class}: {type(error).__name__}: {_first_line(error)}.',
             fix="Give a folder with config.json, model.safetensors and tokenizer files, or another model.",
         ) from error
     _require_complete(settings.name, report)
@@ -87,6 +91,19 @@ def embedded_models() -> tuple[str, ...]:
     """The names of the checkpoints in the package."""
     folder = resources.files("harness") / "models"
     return tuple(sorted(entry.name for entry in folder.iterdir() if (entry / "config.json").is_file()))
+
+
+@contextmanager
+def _progress_on_terminals_only() -> Iterator[None]:
+    """Hide the bars of transformers for the time of the block, unless they go to a terminal."""
+    hide = transformers.utils.logging.is_progress_bar_enabled() and not sys.stderr.isatty()
+    if hide:
+        transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if hide:
+            transformers.utils.logging.enable_progress_bar()
 
 
 def _require_complete(name: str, report: dict[str, Any]) -> None:
@@ -118,4 +135,4 @@ def _require_fitting_tokenizer(name: str, model: PreTrainedModel, tokenizer: Pre
 
 
 def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+    return next(iter(str(error).strip().splitlines()), "no reason given").rstrip(".")

@@ -13,6 +13,12 @@ from harness.errors import ModelError
 from harness.hub import looks_like_hub_name, require_hub
 
 
+VOCABULARIES = (
+    "tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "source.spm", "vocab.json", "vocab.txt",
+)  # fmt: skip
+"""The files that a tokenizer's vocabulary can be in."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Where a model is: a folder or hub id, and whether the network can be left alone."""
@@ -36,6 +42,12 @@ def locate_model(settings: ModelSettings) -> Place:
         if not (folder / "config.json").is_file():
             raise ModelError(
                 f"The folder {folder} holds no model: config.json is missing.", fix="Give a checkpoint folder."
+            )
+        if not any((folder / name).is_file() for name in VOCABULARIES):
+            raise ModelError(
+                f"The folder {folder} holds no tokenizer: none of {', '.join(VOCABULARIES)}.",
+                why="transformers would make one up, with other ids.",
+                fix="Put the tokenizer's files beside the weights.",
             )
         return Place(path=str(folder), local=True)
     if folder.exists() or not looks_like_hub_name(settings.name):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -52,7 +53,9 @@ def make_tokenizer(folder: Path, *, texts: int = TOKENIZER_DOCUMENTS) -> PreTrai
     return AutoTokenizer.from_pretrained(folder)
 
 
-def pretrain(folder: Path, tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, steps: int = STEPS) -> float:
+def pretrain(
+    folder: Path, tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, steps: int = STEPS
+) -> list[float]:
     """Train a model from nothing and write it into ``folder``.
 
     Args:
@@ -62,14 +65,15 @@ def pretrain(folder: Path, tokenizer: PreTrainedTokenizerBase, texts: Iterable[s
         steps: how many training steps.
 
     Returns:
-        The mean loss of the last 100 steps, in nats per token.
+        The loss of each step, in nats per token.
     """
     stream = iter(texts)
     torch.manual_seed(SEED)
     model = T5ForConditionalGeneration(shape(tokenizer)).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
+    warmup = min(WARMUP, 1 + steps // 10)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(1.0, (step + 1) / WARMUP, (steps - step) / (0.5 * steps))
+        optimizer, lambda step: min(1.0, (step + 1) / warmup, (steps - step) / (0.5 * steps))
     )
     losses: list[float] = []
     began = time.perf_counter()
@@ -92,7 +96,7 @@ def pretrain(folder: Path, tokenizer: PreTrainedTokenizerBase, texts: Iterable[s
         f"{name}_token_id": getattr(model.config, f"{name}_token_id") for name in ("decoder_start", "eos", "pad")
     }
     (folder / "generation_config.json").write_text(json.dumps(special, indent=2) + "\n", encoding="utf-8")
-    return sum(losses[-100:]) / len(losses[-100:])
+    return losses
 
 
 def shape(tokenizer: PreTrainedTokenizerBase) -> T5Config:
@@ -125,7 +129,7 @@ def span_batch(texts: Iterator[str], tokenizer: PreTrainedTokenizerBase, draw: D
 
 def copy_batch(texts: Iterator[str], tokenizer: PreTrainedTokenizerBase, draw: Draw) -> dict[str, torch.Tensor]:
     """Sentences to copy, as `pad_pairs` returns them."""
-    sentences = [draw.pick(next(texts).split(". ")) for _ in range(COPY_SENTENCES)]
+    sentences = [draw.pick(re.split(r"\. |\n", next(texts))) for _ in range(COPY_SENTENCES)]
     return pad_pairs(
         [(ids, ids) for ids in tokenizer(sentences, truncation=True, max_length=MAX_LENGTH)["input_ids"]], tokenizer
     )
@@ -172,9 +176,9 @@ def main() -> None:
     texts: Iterable[str] = itertools.islice(documents(), TOKENIZER_DOCUMENTS, None)
     if options.texts is not None:
         texts = itertools.cycle([row.input for row in read_path(options.texts, DataSettings(), split="train")])
-    loss = pretrain(options.folder, tokenizer, texts, steps=options.steps)
+    last = pretrain(options.folder, tokenizer, texts, steps=options.steps)[-100:]
     seconds = round(time.perf_counter() - began)
-    print(json.dumps({"steps": options.steps, "final_loss": round(loss, 4), "seconds": seconds}))
+    print(json.dumps({"steps": options.steps, "final_loss": round(sum(last) / len(last), 4), "seconds": seconds}))
 
 
 if __name__ == "__main__":

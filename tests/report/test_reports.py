@@ -1,0 +1,146 @@
+"""Reports: whole, escaped, and the same facts in each."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from harness.arm import Arm
+from harness.config import Experiment, GateSettings
+from harness.data.rows import Row, Splits
+from harness.errors import UsageError
+from harness.experiment import Run, judge
+from harness.report.facts import describe_run
+from harness.report.folder import require_writable, write_run
+from harness.report.markdown import write_markdown
+from harness.report.terminal import print_run
+from harness.requirements import parse_requirement
+from harness.tasks.labels import LabelReport
+from tests.arms import make_arm
+
+
+def make_run(base: Sequence[float], tuned: Sequence[float], *, stored: Arm | None = None, require: str = "") -> Run:
+    """A run made by hand, with rows whose texts try to break out of every format."""
+    hostile = '<script>alert("x")</script> | `b` & \n # c'
+    settings = GateSettings(require=(require or "tuned must beat base on rouge1",))
+    experiment = Experiment(name="x", gate=settings)
+    base_arm = make_arm(base, outputs=[f"{hostile} {n}" for n in range(len(base))])
+    tuned_arm = make_arm(tuned, outputs=[f"t {n}" for n in range(len(tuned))], role="tuned", weights="w2")
+    requirements = [parse_requirement(sentence, ("rouge1",)) for sentence in settings.require]
+    from harness.baselines import Baseline
+
+    baseline = Baseline(base=stored, tuned=stored) if stored else None
+    row = Row(id=hostile, input=hostile, target=hostile)
+    return Run(
+        experiment=experiment,
+        splits=Splits(train=(row,), eval=(Row(id="1", input="other", target="t"),)),
+        labels=LabelReport(rows=1, supervised_tokens=3, masked_tokens=1, targets_cut=0, sources_cut=0),
+        base=base_arm,
+        tuned=tuned_arm,
+        losses=(3.0, 1.0),
+        trainable_parameters=10,
+        seconds={"tune": 1.0},
+        verdict=judge(experiment, base_arm, tuned_arm, baseline, requirements),
+    )
+
+
+def render(run: Run, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, no_color=True)
+    print_run(run, console)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.fixture(scope="module")
+def better() -> Run:
+    rng = np.random.default_rng(0)
+    return make_run(rng.normal(20, 5, 50).tolist(), rng.normal(40, 5, 50).tolist())
+
+
+def test_terminal_says_headline_table_requirements_and_next_step(better: Run) -> None:
+    """The four parts stand in that order and fit 80 columns."""
+    text = render(better)
+    parts = ["x   IMPROVED   tuned vs base, 50 rows, paired", "rouge1", "✓ tuned must beat base", "harness baseline accept x"]
+    assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_few_rows_show_no_invented_numbers() -> None:
+    """Three rows give no interval and no detectable effect, in any report, and valid JSON."""
+    run = make_run([1.0, 2.0, 3.0], [5.0, 6.0, 8.0])
+    assert "INCONCLUSIVE" in render(run)
+    assert "inf" not in render(run)
+    metric = describe_run(run)["comparisons"][0]["metrics"][0]
+    assert metric["interval"] == [None, None]
+    assert metric["smallest_detectable"] is None
+    json.dumps(describe_run(run), allow_nan=False)
+    assert "inf" not in write_markdown(run).split("## ")[0]
+
+
+@pytest.mark.parametrize(
+    ("run", "advice"),
+    [
+        (make_run([1.0, 2.0, 3.0], [5.0, 6.0, 8.0]), "Raise data.eval_rows"),
+        (make_run([50.0, 51.0] * 50, [10.0, 11.0] * 50), "row by row"),
+        (make_run([1.0, 2.0], [1.0, 2.0], require="base must not drift"), "harness baseline accept x"),
+    ],
+)
+def test_next_step_fits_the_verdict(run: Run, advice: str) -> None:
+    """What to do depends on what was found."""
+    assert advice in " ".join(render(run).split())
+    assert advice in write_markdown(run)
+
+
+def test_texts_cannot_break_out_of_markdown(better: Run) -> None:
+    """Names and reasons are escaped."""
+    finding = dataclasses.replace(better.verdict.findings[0], reason="<script> | `x`")
+    verdict = dataclasses.replace(better.verdict, findings=(finding,))
+    text = write_markdown(dataclasses.replace(better, verdict=verdict))
+    assert "<script>" not in text
+    assert "\\|" in text
+
+
+def test_stored_baseline_is_reported_everywhere(better: Run) -> None:
+    """A stored arm with other rows is named as not comparable; an equal one as the same."""
+    other = make_run([1.0] * 6, [9.0, 8.0] * 3, stored=make_arm([1.0] * 6, ids=list("abcdef")))
+    for text in (" ".join(render(other).split()), write_markdown(other)):
+        assert "not comparable, different rows (0 of 6 rows are the same)" in text
+    same = make_run([1.0] * 6, [9.0, 8.0] * 3)
+    equal = judge_against(same, same.tuned)
+    assert "all 6 outputs are the same" in render(equal)
+
+
+def judge_against(run: Run, stored: Arm) -> Run:
+    from harness.baselines import Baseline
+
+    requirements = [parse_requirement("tuned must beat base on rouge1", ("rouge1",))]
+    verdict = judge(run.experiment, run.base, run.tuned, Baseline(base=stored, tuned=stored), requirements)
+    return dataclasses.replace(run, verdict=verdict)
+
+
+def test_run_folder_is_whole_and_readable(better: Run, tmp_path: Path) -> None:
+    """Both arms read back, the ledger names each row, and two runs never share a folder."""
+    first, second = write_run(better, tmp_path), write_run(better, tmp_path)
+    assert first != second
+    assert Arm.read(first / "base") == better.base
+    assert Arm.read(first / "tuned") == better.tuned
+    ledger = [json.loads(line) for line in (first / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["split"] for line in ledger] == ["train", "eval"]
+    assert json.loads((first / "verdict.json").read_text(encoding="utf-8")) == describe_run(better)
+    assert Experiment.model_validate_json((first / "experiment.json").read_text(encoding="utf-8")) == better.experiment
+    assert sorted(path.name for path in (tmp_path / "x").iterdir()) == [first.name, second.name]
+
+
+def test_place_that_cannot_be_written_is_found_before_training(tmp_path: Path) -> None:
+    """A file in the way is named; a folder that does not exist yet is fine."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(UsageError, match="not writable"):
+        require_writable(tmp_path / "file" / "runs")
+    require_writable(tmp_path / "new" / "runs")
+    assert not (tmp_path / "new").exists()

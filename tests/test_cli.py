@@ -1,0 +1,231 @@
+"""The command line, in this process and as the program itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cli import COMMANDS, main
+from harness.data.source import newsroom_rows
+from tests.small import LEARNS, SMALL
+
+
+
+def as_options(settings: dict[str, object]) -> list[str]:
+    return [part for name, value in settings.items() for part in ("--set", f"{name}={json.dumps(value)}")]
+
+
+SETS, SETS_THAT_LEARN = as_options(SMALL), as_options(LEARNS)
+PROGRAM = [sys.executable, "-m", "harness"]
+
+
+@pytest.fixture(autouse=True)
+def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["harness", *arguments])
+    return int(main() or 0)
+
+
+def test_help_names_every_command_and_exit_code() -> None:
+    """``harness --help`` as a program: commands and codes."""
+    done = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, check=True)
+    assert all(name in done.stdout for name in COMMANDS)
+    assert all(f"  {code}  " in done.stdout for code in range(7))
+    assert subprocess.run([*PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout.startswith("harness")
+
+
+def test_run_prints_json_and_writes_everything(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """JSON on standard output alone; arms, ledger, losses, settings and reports in the run's folder."""
+    assert call(monkeypatch, "run", *SETS_THAT_LEARN, "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["outcome"] == "improved"
+    assert printed["passed"] is True
+    for arm in ("base", "tuned"):
+        assert set(printed["arms"][arm]["scores"]) == set(printed["arms"][arm]["signatures"])
+    folder = tmp_path / printed["folder"]
+    assert {path.name for path in folder.iterdir()} == {
+        "base", "tuned", "experiment.json", "ledger.jsonl", "losses.jsonl", "report.md", "verdict.json",
+    }  # fmt: skip
+    stored = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
+    assert stored == {key: value for key, value in printed.items() if key != "folder"}
+    assert len((folder / "losses.jsonl").read_text(encoding="utf-8").splitlines()) == printed["training"]["steps"] == 20
+
+
+def test_second_run_gives_the_same_outputs_and_hashes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything but times and folder is equal, down to the weights' hash; the accepted baseline agrees."""
+
+    def go() -> dict[str, object]:
+        call(monkeypatch, "run", *SETS, "--json")
+        result: dict[str, object] = json.loads(capsys.readouterr().out)
+        return {key: value for key, value in result.items() if key not in {"seconds", "folder"}}
+
+    first = go()
+    assert go() == first
+    assert call(monkeypatch, "baseline", "accept", "summarization-full") == 0
+    capsys.readouterr()
+    third = go()
+    assert third["arms"] == first["arms"]
+    comparisons = third["comparisons"]
+    assert isinstance(comparisons, list)
+    assert [entry["outcome"] for entry in comparisons[1:]] == ["identical", "identical"]
+
+
+def test_table_fits_eighty_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The verdict is readable on the narrowest terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert call(monkeypatch, "run", *SETS_THAT_LEARN) == 0
+    out = capsys.readouterr().out
+    assert "summarization-full   IMPROVED   tuned vs base, 16 rows, paired" in out
+    assert "rouge1" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_baseline_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing stored, nothing to accept, then one experiment with two arms."""
+    assert call(monkeypatch, "baseline", "list") == 0
+    assert "No arm is stored" in capsys.readouterr().out
+    assert call(monkeypatch, "baseline", "accept", "summarization-full") == 2
+    assert "There is no run" in capsys.readouterr().err
+    call(monkeypatch, "run", *SETS)
+    assert call(monkeypatch, "baseline", "accept", "summarization-full") == 0
+    capsys.readouterr()
+    call(monkeypatch, "baseline", "list")
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [
+        ["summarization-full", "base"], ["summarization-full", "tuned"],
+    ]  # fmt: skip
+
+
+def spoil_baseline() -> None:
+    for role in ("base", "tuned"):
+        folder = Path("baselines") / "summarization-full" / role
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text("{}", encoding="utf-8")
+        (folder / "rows.jsonl").write_text("", encoding="utf-8")
+
+
+USAGE_FAULTS: dict[str, tuple[list[str], str]] = {
+    "unknown command": (["rnu"], "No such command"),
+    "unknown option": (["run", "--modle", "x"], "No such option"),
+    "unknown preset": (["run", "sumarization-full"], 'Did you mean "summarization-full"'),
+    "missing file": (["run", "none.toml"], "There is no file none.toml"),
+    "typo in harness.toml": (["run", "bad.toml"], 'did you mean "learning_rate"'),
+    "unknown task": (["run", "--task", "sumarization"], 'Did you mean "summarization"'),
+    "unknown method": (["run", "--method", "ful"], 'Did you mean "full"'),
+    "unknown engine": (["run", "--set", "generation.engine=x"], "Choose one of: transformers"),
+    "no value": (["run", "--set", "training.epochs"], "has no value"),
+    "wrong value": (["run", "--set", "training.epochs=many"], "training.epochs"),
+    "sentence": (["run", "--set", 'gate.require=["be good"]'], "is not understood"),
+    "missing data": (["run", "--data", "none.csv"], "There is no file none.csv"),
+    "empty data": (["run", "--data", "empty.csv"], "is empty"),
+    "no column": (["run", "--data", "columns.csv"], "input_columns"),
+    "no rows left": (["run", "--data", "blank.csv", "--set", "data.drop_empty=true"], "0 rows after drop_empty"),
+    "cut target": (["run", *SETS, "--set", "encoding.max_target_tokens=1"], "nothing to learn"),
+    "missing model": (["run", "--model", "./none"], "There is no model folder none"),
+    "hub model": (["run", "--model", "t5-small"], "HF_HUB_OFFLINE"),
+    "hub data": (["run", "--data", "EdinburghNLP/xsum"], "HF_HUB_OFFLINE"),
+    "damaged baseline": (["run", "--baselines", "baselines"], "does not match its own hash"),
+    "runs is a file": (["run", "--runs", "empty.csv"], "not writable"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), USAGE_FAULTS.values(), ids=USAGE_FAULTS)
+def test_usage_fault_is_one_clear_message(
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """Exit code 2, the remedy, no traceback, and nothing written or changed."""
+    Path("bad.toml").write_text('name = "x"\n[training]\nlearnin_rate = 1.0\n', encoding="utf-8")
+    Path("empty.csv").write_text("", encoding="utf-8")
+    Path("columns.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    Path("blank.csv").write_text("input,target\n ,x\n", encoding="utf-8")
+    if "baseline" in message or "hash" in message:
+        spoil_baseline()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert call(monkeypatch, *arguments) == 2
+    captured = capsys.readouterr()
+    assert message in " ".join(captured.err.split())
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_learning_rate_zero_is_said_to_teach_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Equal weights end with a code of their own."""
+    assert call(monkeypatch, "run", *SETS, "--set", "training.learning_rate=0.0") == 5
+    assert "SameWeightsError: Base and tuned have the same weights" in capsys.readouterr().err
+
+
+def test_equal_outputs_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Weights that moved too little to change a word: identical, exit code 5."""
+    assert call(monkeypatch, "run", *SETS, "--set", "training.learning_rate=1e-9") == 5
+    out = capsys.readouterr().out
+    assert "IDENTICAL" in out
+    assert "all 8 outputs are equal" in out
+
+
+def test_exploding_loss_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A learning rate that blows the weights up ends with code 6 and the step."""
+    options = ["--set", "training.learning_rate=1e30", "--set", "training.max_gradient_norm=1e30"]
+    assert call(monkeypatch, "run", *SETS, *options) == 6
+    assert "NonFiniteLossError: The loss is" in capsys.readouterr().err
+
+
+def test_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is not the user's fault is shown whole, with a code of its own."""
+    monkeypatch.setattr("harness.cli.run.load_experiment", lambda _: 1 / 0)
+    assert call(monkeypatch, "run") == 70
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_own_file_of_rows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows from a file run the same way; --seed and --set reach the settings."""
+    rows = newsroom_rows(24, 5)
+    lines = [json.dumps({"document": row.input, "summary": row.target}) + "\n" for row in rows]
+    Path("rows.jsonl").write_text("".join(lines), encoding="utf-8")
+    assert call(monkeypatch, "run", *SETS, "--data", "rows.jsonl", "--seed", "3", "--json") in {0, 3}
+    folder = json.loads(capsys.readouterr().out)["folder"]
+    settings = json.loads((Path(folder) / "experiment.json").read_text(encoding="utf-8"))
+    assert (settings["data"]["source"], settings["training"]["seed"]) == ("rows.jsonl", 3)
+
+
+def test_hub_name_offline_fails_within_two_seconds_as_a_program() -> None:
+    """From the prompt to the message, imports and all, with a hub that never answers."""
+    environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
+    environment["HF_ENDPOINT"] = "http://192.0.2.1"
+    done = subprocess.run(
+        [*PROGRAM, "run", "seed-notebook"], capture_output=True, text=True, check=False, env=environment, timeout=20
+    )
+    assert done.returncode == 2
+    assert "the hub did not answer" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_interrupt_ends_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C: one line, exit code 130."""
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.cli.run.load_experiment", interrupt)
+    assert call(monkeypatch, "run") == 130
+    assert capsys.readouterr().err.strip() == "Interrupted."

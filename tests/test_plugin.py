@@ -1,0 +1,143 @@
+"""The pytest plugin, tried by real inner sessions."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.small import LEARNS, SMALL
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestAssertRewriteWarning")
+
+
+def write_experiment(folder: Path, settings: dict[str, object]) -> None:
+    """A harness.toml with these settings on top of the embedded experiment's."""
+    groups: dict[str, list[str]] = {"training": ["learning_rate = 2e-3"]}
+    for name, value in settings.items():
+        group, key = name.split(".")
+        groups.setdefault(group, []).append(f"{key} = {json.dumps(value)}")
+    lines = ['name = "mine"', *[line for name, keys in groups.items() for line in (f"[{name}]", *keys)]]
+    (folder / "harness.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+USES_FIXTURES = """
+def test_arms(harness_run, harness_base, harness_tuned, harness_verdict, harness_experiment):
+    assert harness_run.base is harness_base
+    assert harness_run.tuned is harness_tuned
+    assert harness_verdict.comparisons[0].rows == harness_experiment.data.eval_rows
+    assert harness_base.manifest.experiment == "mine"
+
+def test_once(harness_run, pytestconfig):
+    print("ENDED", harness_run.seconds)
+
+def test_again(harness_run):
+    print("ENDED", harness_run.seconds)
+"""
+
+
+def test_fixtures_share_one_run(pytester: pytest.Pytester) -> None:
+    """Run, arms and verdict are computed once a session, from the harness.toml of the root folder."""
+    write_experiment(pytester.path, SMALL)
+    pytester.makepyfile(USES_FIXTURES)
+    result = pytester.runpytest_inprocess("-s", "-W", "error::UserWarning")
+    result.assert_outcomes(passed=3)
+    assert len(set(re.findall(r"ENDED (.*)", result.stdout.str()))) == 1
+    assert not (pytester.path / "runs").exists()
+
+
+def test_requirements_become_tests(pytester: pytest.Pytester) -> None:
+    """With --harness-check each requirement is one test; a failed one prints the table and what to do."""
+    require = ["tuned must beat base on rouge1", "no metric may regress against the stored baseline"]
+    write_experiment(pytester.path, {**LEARNS, "gate.require": require})
+    result = pytester.runpytest_inprocess("--harness-check")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*mine: no metric may regress against the stored baseline*",
+            '*"no metric may regress against the stored baseline" not comparable: no baseline is stored*',
+            "*metric*base*tuned*delta*",
+            "*harness baseline accept mine*",
+        ]
+    )
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_update_stores_the_baseline_and_the_next_session_passes(pytester: pytest.Pytester) -> None:
+    """--harness-update-baselines writes both arms; afterwards the check compares with them and is green."""
+    require = ["no metric may regress against the stored baseline", "base must not drift"]
+    write_experiment(pytester.path, {**SMALL, "gate.require": require})
+    result = pytester.runpytest_inprocess("--harness-check", "--harness-update-baselines")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*stored the baseline of mine*"])
+    assert (pytester.path / "baselines" / "mine" / "tuned" / "rows.jsonl").is_file()
+    pytester.runpytest_inprocess("--harness-check").assert_outcomes(passed=2)
+    rows = pytester.path / "baselines" / "mine" / "base" / "rows.jsonl"
+    rows.write_text(rows.read_text(encoding="utf-8").replace("output", "0utput", 1), encoding="utf-8")
+    damaged = pytester.runpytest_inprocess("--harness-check")
+    damaged.assert_outcomes(failed=2)
+    damaged.stdout.fnmatch_lines(["*BaselineError: *rows.jsonl does not match its own hash*"])
+
+
+def test_spoilt_tuning_goes_red(pytester: pytest.Pytester) -> None:
+    """Training that teaches nothing fails the requirement, with the reason in the first line."""
+    write_experiment(pytester.path, {**SMALL, "training.weight_decay": 0.0})
+    text = (pytester.path / "harness.toml").read_text(encoding="utf-8").replace("2e-3", "1e-9")
+    (pytester.path / "harness.toml").write_text(text, encoding="utf-8")
+    result = pytester.runpytest_inprocess("--harness-check")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(['*"tuned must beat base on rouge1" identical: all 8 outputs are equal*'])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--harness-experiment", "none.toml"], "*There is no file none.toml*"),
+        (["--harness-experiment", "seed-notebok"], '*Did you mean "seed-notebook"*'),
+    ],
+)
+def test_unknown_experiment_is_a_usage_error(pytester: pytest.Pytester, options: list[str], message: str) -> None:
+    """A typo in an option ends the session with pytest's own usage error, before any test."""
+    result = pytester.runpytest_inprocess("--harness-check", *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+
+
+def test_experiment_can_be_named_by_option_and_ini(pytester: pytest.Pytester) -> None:
+    """The command line comes before the ini file, and paths are those of the root folder."""
+    write_experiment(pytester.path, SMALL)
+    (pytester.path / "harness.toml").rename(pytester.path / "other.toml")
+    pytester.makeini("[pytest]\nharness_experiment = other.toml")
+    pytester.makepyfile('def test(harness_experiment, request): assert harness_experiment.name == request.config.getini("want")')
+    pytester.makeconftest('def pytest_addoption(parser): parser.addini("want", "", default="mine")')
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+    result = pytester.runpytest_inprocess("--harness-experiment", "seed-notebook", "-o", "want=seed-notebook")
+    result.assert_outcomes(passed=1)
+
+
+def test_workers_share_one_run(pytester: pytest.Pytester) -> None:
+    """Under xdist two workers train once between them."""
+    pytest.importorskip("xdist")
+    write_experiment(pytester.path, SMALL)
+    tests = "".join(
+        f"def test_{n}(harness_run, tmp_path_factory):\n"
+        f"    (tmp_path_factory.getbasetemp().parent / 'seen-{n}').write_text(str(harness_run.seconds))\n"
+        for n in range(4)
+    )
+    pytester.makepyfile(tests)
+    result = pytester.runpytest_subprocess("-n", "2", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=4)
+    seen = {path.read_text(encoding="utf-8") for path in pytester.path.parent.rglob("seen-*")}
+    assert len(seen) == 1
+
+
+def test_session_without_the_harness_pays_nothing(pytester: pytest.Pytester) -> None:
+    """A session that uses none of it loads neither torch nor numpy, and has no more tests than it wrote."""
+    pytester.makepyfile(
+        "import sys\ndef test():\n    assert not {'torch', 'transformers', 'numpy', 'pydantic'} & set(sys.modules)"
+    )
+    # hypothesis and the benchmark plugin are not ours to judge.
+    result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", "-p", "no:benchmark")
+    result.assert_outcomes(passed=1)
