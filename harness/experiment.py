@@ -119,7 +119,7 @@ def run(
         )
         tuned = loaded.with_weights_of(trained.model)
         guard_identity(base=base, base_after=loaded.identify(), tuned=tuned.identify())
-        say(f"tuned: {len(trained.losses)} steps, loss {trained.losses[0]:.2f} → {trained.losses[-1]:.2f}")
+        say(f"tuned: {say_losses(trained.losses)}")
     with clock.stage("tuned"):
         tuned_arm = score_arm(experiment, "tuned", tuned, evaluation, splits)
         say(f"tuned: {_headline(tuned_arm)}")
@@ -136,6 +136,11 @@ def run(
         seconds=clock.seconds,
         verdict=verdict,
     )
+
+
+def say_losses(losses: Sequence[float]) -> str:
+    """How the training loss went, in a few words."""
+    return f"{len(losses)} steps, loss {losses[0]:.2f} → {losses[-1]:.2f}" if losses else "no steps recorded"
 
 
 def parse_requirements(experiment: Experiment, metric: Metric) -> tuple[Requirement, ...]:

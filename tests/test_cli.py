@@ -15,7 +15,6 @@ from harness.data.source import newsroom_rows
 from tests.small import LEARNS, SMALL
 
 
-
 def as_options(settings: dict[str, object]) -> list[str]:
     return [part for name, value in settings.items() for part in ("--set", f"{name}={json.dumps(value)}")]
 
@@ -40,7 +39,9 @@ def test_help_names_every_command_and_exit_code() -> None:
     done = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, check=True)
     assert all(name in done.stdout for name in COMMANDS)
     assert all(f"  {code}  " in done.stdout for code in range(7))
-    assert subprocess.run([*PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout.startswith("harness")
+    assert subprocess.run([*PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout.startswith(
+        "harness"
+    )
 
 
 def test_run_prints_json_and_writes_everything(
@@ -83,9 +84,7 @@ def test_second_run_gives_the_same_outputs_and_hashes(
     assert [entry["outcome"] for entry in comparisons[1:]] == ["identical", "identical"]
 
 
-def test_table_fits_eighty_columns(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_table_fits_eighty_columns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The verdict is readable on the narrowest terminal."""
     monkeypatch.setenv("COLUMNS", "80")
     assert call(monkeypatch, "run", *SETS_THAT_LEARN) == 0

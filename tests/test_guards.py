@@ -31,13 +31,22 @@ def train_as_the_notebook_did(
 ) -> Trained:
     """Hand the one model object to the trainer, which trains it in place."""
     arguments = Seq2SeqTrainingArguments(
-        output_dir="unused", learning_rate=settings.learning_rate, num_train_epochs=settings.epochs,
-        save_strategy="no", report_to="none", disable_tqdm=True, remove_unused_columns=False, dataloader_pin_memory=False,
-    )  # fmt: skip
+        output_dir="unused",
+        learning_rate=settings.learning_rate,
+        num_train_epochs=settings.epochs,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+    )
     trainer = Seq2SeqTrainer(
-        model=model, args=arguments, train_dataset=[row.features() for row in rows], data_collator=collator,
+        model=model,
+        args=arguments,
+        train_dataset=[row.features() for row in rows],
+        data_collator=collator,
         processing_class=tokenizer,
-    )  # fmt: skip
+    )
     trainer.train()
     return Trained(model=model.eval(), losses=(1.0,), trainable_parameters=1)
 

@@ -110,7 +110,9 @@ def test_experiment_can_be_named_by_option_and_ini(pytester: pytest.Pytester) ->
     write_experiment(pytester.path, SMALL)
     (pytester.path / "harness.toml").rename(pytester.path / "other.toml")
     pytester.makeini("[pytest]\nharness_experiment = other.toml")
-    pytester.makepyfile('def test(harness_experiment, request): assert harness_experiment.name == request.config.getini("want")')
+    pytester.makepyfile(
+        'def test(harness_experiment, request): assert harness_experiment.name == request.config.getini("want")'
+    )
     pytester.makeconftest('def pytest_addoption(parser): parser.addini("want", "", default="mine")')
     pytester.runpytest_inprocess().assert_outcomes(passed=1)
     result = pytester.runpytest_inprocess("--harness-experiment", "seed-notebook", "-o", "want=seed-notebook")

@@ -25,7 +25,13 @@ def real_t5(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     with torch.random.fork_rng():
         torch.manual_seed(0)
         config = T5Config(
-            vocab_size=len(tokenizer), d_model=128, d_kv=32, d_ff=256, num_layers=1, num_heads=4, decoder_start_token_id=0
+            vocab_size=len(tokenizer),
+            d_model=128,
+            d_kv=32,
+            d_ff=256,
+            num_layers=1,
+            num_heads=4,
+            decoder_start_token_id=0,
         )
         model = T5ForConditionalGeneration(config)
     assert sum(weight.numel() for weight in model.parameters()) < 10_000_000
@@ -43,7 +49,7 @@ def test_the_250_documents_are_read_as_they_are(shared_data: Path) -> None:
 
 
 def test_notebook_preset_gives_an_honest_verdict(shared_data: Path, real_t5: Path, tmp_path: Path) -> None:
-    """Two epochs at 2e-5 on 80 rows: whatever the verdict, it is no made-up gain, and it says what it could have seen."""
+    """Two epochs at 2e-5 on 80 rows are no detectable gain, whatever the words: the verdict does not make one up."""
     experiment = load_experiment("seed-notebook").override(
         {
             "data.source": str(shared_data / "xsum-documents"),

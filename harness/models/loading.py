@@ -72,7 +72,8 @@ def load_model(settings: ModelSettings, *, auto_class: str) -> LoadedModel:
             tokenizer = AutoTokenizer.from_pretrained(place.path, use_fast=True, trust_remote_code=False, **options)
     except Exception as error:  # damaged files fail in every way there is
         raise ModelError(
-            f'The model "{settings.name}" cannot be loaded as {auto_class}: {type(error).__name__}: {_first_line(error)}.',
+            f'The model "{settings.name}" cannot be loaded as {auto_class}: '
+            f"{type(error).__name__}: {_first_line(error)}.",
             fix="Give a folder with config.json, model.safetensors and tokenizer files, or another model.",
         ) from error
     _require_complete(settings.name, report)

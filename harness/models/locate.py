@@ -12,10 +12,15 @@ from harness.config import ModelSettings
 from harness.errors import ModelError
 from harness.hub import looks_like_hub_name, require_hub
 
-
 VOCABULARIES = (
-    "tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "source.spm", "vocab.json", "vocab.txt",
-)  # fmt: skip
+    "tokenizer.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "source.spm",
+    "vocab.json",
+    "vocab.txt",
+)
 """The files that a tokenizer's vocabulary can be in."""
 
 

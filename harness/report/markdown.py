@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from harness.experiment import say_losses
 from harness.report.wording import COLUMNS, MARKS, metric_cells, say_stored, what_to_do
 
 if TYPE_CHECKING:
@@ -67,12 +68,7 @@ def _say_labels(run: Run) -> str:
 
 
 def _say_training(run: Run) -> str:
-    if not run.losses:
-        return "none."
-    return (
-        f"{len(run.losses)} steps over {len(run.splits.train)} rows, loss {run.losses[0]:.2f} → {run.losses[-1]:.2f}, "
-        f"{run.trainable_parameters:,} trainable parameters."
-    )
+    return f"{len(run.splits.train)} rows, {say_losses(run.losses)}, {run.trainable_parameters:,} trainable parameters."
 
 
 def _say_weights(run: Run) -> str:

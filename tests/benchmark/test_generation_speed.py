@@ -24,7 +24,9 @@ DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("beams", [1, 4])
 @pytest.mark.parametrize("rows", [1, 8])
-def test_generation_speed(benchmark: BenchmarkFixture, tiny_t5: LoadedModel, device: str, beams: int, rows: int) -> None:
+def test_generation_speed(
+    benchmark: BenchmarkFixture, tiny_t5: LoadedModel, device: str, beams: int, rows: int
+) -> None:
     """Batches of 1 and 8, greedy and with 4 beams: 32 tokens a row, warm-up apart, the device waited for."""
     encoded, _ = encode_rows(tiny_t5, rows)
     sources = [row.input_ids for row in encoded]

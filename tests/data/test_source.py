@@ -123,7 +123,7 @@ def test_not_utf8_is_a_clear_error(tmp_path: Path) -> None:
     """A Latin-1 file is named, not decoded to rubbish."""
     path = tmp_path / "rows.csv"
     path.write_bytes("input,target\ncaf\xe9,b\n".encode("latin-1"))
-    with pytest.raises(DataError, match="UTF-8"):
+    with pytest.raises(DataError, match="readable UTF-8 text"):
         read(path)
 
 
@@ -161,7 +161,7 @@ def test_split_of_a_dataset_dict(tmp_path: Path) -> None:
     DatasetDict(halves).save_to_disk(tmp_path / "dict")
     settings = DataSettings(source=str(tmp_path / "dict"), eval_split="test", train_rows=6, eval_rows=6)
     assert {row.target for row in load_splits(settings).eval} == {r["summary"] for r in RECORDS[6:]}
-    with pytest.raises(DataError, match='no split "dev".*train, test'):
+    with pytest.raises(DataError, match=r'no split "dev".*train, test'):
         load_splits(settings.model_copy(update={"eval_split": "dev"}))
 
 

@@ -61,8 +61,8 @@ def test_the_model_is_not_changed(tiny_t5: LoadedModel, rows: list[EncodedRow]) 
     before, own = hash_weights(tiny_t5.model), tiny_t5.model.generation_config
     resolved = resolve_settings(tiny_t5.model, BEAMS)
     generate(tiny_t5.model, tiny_t5.tokenizer, rows[:2], resolved, batch_size=2)
+    bad = EncodedRow(id="x", input_ids=[10**6], labels=[1], source_cut=False, target_cut=False)
     with pytest.raises(IndexError):
-        bad = EncodedRow(id="x", input_ids=[10**6], labels=[1], source_cut=False, target_cut=False)
         generate(tiny_t5.model, tiny_t5.tokenizer, [bad], resolved, batch_size=2)
     assert tiny_t5.model.generation_config is own
     assert hash_weights(tiny_t5.model) == before

@@ -14,13 +14,15 @@ from rouge_score.rouge_scorer import RougeScorer
 from harness.metrics.evaluate_rouge import RougeMetric
 from harness.metrics.rouge import KINDS, ROUGE, Rouge, split_sentences
 
-WORDS = st.lists(st.sampled_from("the cat cats sat on mat . ! ? dogs running".split()), max_size=12).map(" ".join)
+WORDS = st.lists(
+    st.sampled_from(["the", "cat", "cats", "sat", "on", "mat", ".", "!", "?", "dogs", "running"]), max_size=12
+).map(" ".join)
 
 
 def test_ceiling_and_floor() -> None:
     """A text against itself scores 100, against other words 0, and an empty output 0."""
     scores = ROUGE.score(["A cat sat. It ran."] * 2 + [""], [["A cat sat. It ran."], ["Xyz"], ["A cat."]])
-    assert {kind: values.tolist() for kind, values in scores.items()} == dict.fromkeys(KINDS, [100.0, 0.0, 0.0])
+    assert {kind: values.tolist() for kind, values in scores.items()} == {kind: [100.0, 0.0, 0.0] for kind in KINDS}
 
 
 def test_known_answer_by_hand() -> None:

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from harness.arm import Arm
+from harness.baselines import Baseline
 from harness.config import Experiment, GateSettings
 from harness.data.rows import Row, Splits
 from harness.errors import UsageError
@@ -34,8 +35,6 @@ def make_run(base: Sequence[float], tuned: Sequence[float], *, stored: Arm | Non
     base_arm = make_arm(base, outputs=[f"{hostile} {n}" for n in range(len(base))])
     tuned_arm = make_arm(tuned, outputs=[f"t {n}" for n in range(len(tuned))], role="tuned", weights="w2")
     requirements = [parse_requirement(sentence, ("rouge1",)) for sentence in settings.require]
-    from harness.baselines import Baseline
-
     baseline = Baseline(base=stored, tuned=stored) if stored else None
     row = Row(id=hostile, input=hostile, target=hostile)
     return Run(
@@ -66,7 +65,12 @@ def better() -> Run:
 def test_terminal_says_headline_table_requirements_and_next_step(better: Run) -> None:
     """The four parts stand in that order and fit 80 columns."""
     text = render(better)
-    parts = ["x   IMPROVED   tuned vs base, 50 rows, paired", "rouge1", "✓ tuned must beat base", "harness baseline accept x"]
+    parts = [
+        "x   IMPROVED   tuned vs base, 50 rows, paired",
+        "rouge1",
+        "✓ tuned must beat base",
+        "harness baseline accept x",
+    ]
     assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
     assert max(map(len, text.splitlines())) <= 80
 
@@ -106,7 +110,7 @@ def test_texts_cannot_break_out_of_markdown(better: Run) -> None:
     assert "\\|" in text
 
 
-def test_stored_baseline_is_reported_everywhere(better: Run) -> None:
+def test_stored_baseline_is_reported_everywhere() -> None:
     """A stored arm with other rows is named as not comparable; an equal one as the same."""
     other = make_run([1.0] * 6, [9.0, 8.0] * 3, stored=make_arm([1.0] * 6, ids=list("abcdef")))
     for text in (" ".join(render(other).split()), write_markdown(other)):
@@ -117,8 +121,6 @@ def test_stored_baseline_is_reported_everywhere(better: Run) -> None:
 
 
 def judge_against(run: Run, stored: Arm) -> Run:
-    from harness.baselines import Baseline
-
     requirements = [parse_requirement("tuned must beat base on rouge1", ("rouge1",))]
     verdict = judge(run.experiment, run.base, run.tuned, Baseline(base=stored, tuned=stored), requirements)
     return dataclasses.replace(run, verdict=verdict)
