@@ -146,26 +146,25 @@ def _find(requirement: Requirement, comparisons: Comparisons, settings: GateSett
 def _judge_gain(requirement: Requirement, comparison: Comparison, settings: GateSettings) -> tuple[Status, str]:
     if comparison.outcome is Outcome.IDENTICAL:
         return Status.IDENTICAL, f"all {comparison.rows} outputs are equal"
-    metric = requirement.metric or comparison.metrics[0].metric
-    entry = next(entry for entry in comparison.metrics if entry.metric == metric)
-    excess = comparison.column(metric)[:, None] - requirement.points
-    if _rejects(excess, "greater", settings):
-        return Status.HOLDS, f"{entry.delta:+.2f} points"
-    if _rejects(excess, "less", settings) or entry.detectable <= settings.smallest_effect:
-        return Status.FAILS, f"{entry.delta:+.2f} points; {entry.detectable:.2f} would have been seen"
-    return Status.UNDECIDED, f"{entry.delta:+.2f} points; {_too_few(comparison, metric, settings)}"
+    entry = next(entry for entry in comparison.metrics if entry.metric == requirement.metric)
+    seen = f"{entry.delta:+.2f} points"
+    if entry.low > requirement.points:
+        return Status.HOLDS, seen
+    if entry.high < requirement.points or entry.detectable <= settings.smallest_effect:
+        return Status.FAILS, f"{seen}; {entry.detectable:.2f} would have been seen"
+    return Status.UNDECIDED, f"{seen}; {_too_few(comparison, entry.metric, settings)}"
 
 
 def _judge_regression(requirement: Requirement, comparison: Comparison, settings: GateSettings) -> tuple[Status, str]:
     if comparison.outcome is Outcome.IDENTICAL:
         return Status.HOLDS, f"all {comparison.rows} outputs equal the stored ones"
     worst = min(comparison.metrics, key=lambda entry: entry.delta)
-    shifted = comparison.deltas + requirement.points
-    if _rejects(shifted, "less", settings):
-        return Status.FAILS, f"{worst.metric} {worst.delta:+.2f} points"
-    if _excludes(shifted, "greater", requirement, comparison, settings):
-        return Status.HOLDS, f"{worst.metric} {worst.delta:+.2f} points"
-    return Status.UNDECIDED, f"{worst.metric} {worst.delta:+.2f} points; {_too_few(comparison, worst.metric, settings)}"
+    seen = f"{worst.metric} {worst.delta:+.2f} points"
+    if _moved(comparison.deltas + requirement.points, "less", settings.level, settings):
+        return Status.FAILS, seen
+    if _excluded(requirement, comparison, settings, both_ways=False):
+        return Status.HOLDS, seen
+    return Status.UNDECIDED, f"{seen}; {_too_few(comparison, worst.metric, settings)}"
 
 
 def _judge_drift(requirement: Requirement, comparison: Comparison, settings: GateSettings) -> tuple[Status, str]:
@@ -175,40 +174,33 @@ def _judge_drift(requirement: Requirement, comparison: Comparison, settings: Gat
         return Status.HOLDS, f"all {comparison.rows} outputs equal the stored ones"
     furthest = max(comparison.metrics, key=lambda entry: abs(entry.delta))
     seen = f"{comparison.changed} of {comparison.rows} outputs changed, {furthest.metric} {furthest.delta:+.2f} points"
-    above, below = comparison.deltas - requirement.points, comparison.deltas + requirement.points
-    both_sides = settings.model_copy(update={"level": settings.level / 2})
-    if _rejects(above, "greater", both_sides) or _rejects(below, "less", both_sides):
+    points, deltas = requirement.points, comparison.deltas
+    half = settings.level / 2
+    if _moved(deltas - points, "greater", half, settings) or _moved(deltas + points, "less", half, settings):
         cause = f" ({', '.join(comparison.environment)})" if comparison.environment else ""
         return Status.FAILS, seen + cause
-    if _excludes(above, "less", requirement, comparison, settings) and _excludes(
-        below, "greater", requirement, comparison, settings
-    ):
+    if _excluded(requirement, comparison, settings, both_ways=True):
         return Status.HOLDS, seen
     return Status.UNDECIDED, f"{seen}; {_too_few(comparison, furthest.metric, settings)}"
 
 
-def _rejects(deltas: NDArray[np.float64], alternative: Alternative, settings: GateSettings) -> bool:
-    """Whether any metric moved in this direction, tested together."""
-    test = sign_flip_test(deltas, alternative=alternative, level=settings.level, flips=settings.flips)
-    return min(test.p) <= settings.level
+def _moved(deltas: NDArray[np.float64], alternative: Alternative, level: float, settings: GateSettings) -> bool:
+    """Whether any metric moved in this direction, all tested together."""
+    test = sign_flip_test(deltas, alternative=alternative, level=level, flips=settings.flips)
+    return min(test.p) <= level
 
 
-def _excludes(
-    deltas: NDArray[np.float64],
-    alternative: Alternative,
-    requirement: Requirement,
-    comparison: Comparison,
-    settings: GateSettings,
-) -> bool:
+def _excluded(requirement: Requirement, comparison: Comparison, settings: GateSettings, *, both_ways: bool) -> bool:
     """Whether the rows exclude a forbidden difference in *every* metric.
 
-    With an allowance this is a non-inferiority test for each metric (all must pass, so no adjustment is due: Berger
-    1982). Without one a difference of nothing can never be proven, so the rows must have been able to show one of
-    ``smallest_effect``.
+    With an allowance, every interval must lie inside it; as all of them must, no adjustment is due (Berger 1982,
+    "Multiparameter Hypothesis Testing and Acceptance Sampling"). Without one, a difference of nothing can never be
+    proven, so the rows must have been able to show one of ``smallest_effect``.
     """
-    if requirement.points == 0:
+    points = requirement.points
+    if points == 0:
         return all(entry.detectable <= settings.smallest_effect for entry in comparison.metrics)
-    return all(_rejects(deltas[:, [column]], alternative, settings) for column in range(deltas.shape[1]))
+    return all(entry.low > -points and (entry.high < points or not both_ways) for entry in comparison.metrics)
 
 
 def _too_few(comparison: Comparison, metric: str, settings: GateSettings) -> str:

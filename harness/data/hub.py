@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
+
+from huggingface_hub import constants
 
 from harness.config import DataSettings
 from harness.data.columns import to_rows
 from harness.data.rows import Row
 from harness.errors import DataError
 from harness.hub import require_hub
+
+
+def is_cached(name: str) -> bool:
+    """Whether the data set was loaded on this machine before, so that it can be had without a network."""
+    prepared = Path(os.environ.get("HF_DATASETS_CACHE", Path(constants.HF_HOME) / "datasets"))
+    return (prepared / name.replace("/", "___")).is_dir()
 
 
 def read_hub(name: str, settings: DataSettings, *, split: str) -> Iterator[Row]:
@@ -18,7 +28,8 @@ def read_hub(name: str, settings: DataSettings, *, split: str) -> Iterator[Row]:
         HubError: the hub cannot be reached.
         DataError: the hub has no such data set or split.
     """
-    require_hub(name, what="data set", setting="data.source")
+    if not is_cached(name):
+        require_hub(name, what="data set", setting="data.source")
     import datasets
 
     try:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from harness.experiment import say_losses
-from harness.report.wording import COLUMNS, MARKS, metric_cells, say_stored, what_to_do
+from harness.report.wording import MARKS, column_titles, metric_cells, say_stored, what_to_do
 
 if TYPE_CHECKING:
     from harness.experiment import Run
@@ -27,7 +27,7 @@ def write_markdown(run: Run) -> str:
         "",
         f"Tuned against base, {comparison.rows} rows, paired; {comparison.changed} outputs differ.",
         "",
-        *_table(COLUMNS, [metric_cells(entry) for entry in comparison.metrics]),
+        *_table(column_titles(run), [metric_cells(entry) for entry in comparison.metrics]),
         "",
         LEGEND,
         "",

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from harness.comparison import Outcome
 from harness.gate import Status
-from harness.report.wording import COLUMNS, MARKS, metric_cells, say_stored, what_to_do
+from harness.report.wording import MARKS, column_titles, metric_cells, say_stored, what_to_do
 
 if TYPE_CHECKING:
     from harness.experiment import Run
@@ -35,7 +35,7 @@ def render_run(run: Run) -> RenderableType:
         f"   tuned vs base, {comparison.rows} rows, paired",
     )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in COLUMNS:
+    for column in column_titles(run):
         table.add_column(column, justify="left" if column == "metric" else "right", no_wrap=True)
     for entry in comparison.metrics:
         table.add_row(*metric_cells(entry))

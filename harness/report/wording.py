@@ -20,7 +20,11 @@ MARKS = {
 }
 """A sign for each status of a requirement."""
 
-COLUMNS = ("metric", "base", "tuned", "delta", "95 % interval", "p (adj.)", "detectable")
+
+def column_titles(run: Run) -> tuple[str, ...]:
+    """The head of the table of metrics."""
+    confidence = 100 * (1 - run.experiment.gate.level)
+    return ("metric", "base", "tuned", "delta", f"{confidence:g} % interval", "p (adj.)", "detectable")
 
 
 def metric_cells(entry: MetricDelta) -> tuple[str, ...]:
