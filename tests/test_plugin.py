@@ -42,7 +42,7 @@ def test_fixtures_share_one_run(pytester: pytest.Pytester) -> None:
     """Run, arms and verdict are computed once a session, from the harness.toml of the root folder."""
     write_experiment(pytester.path, SMALL)
     pytester.makepyfile(USES_FIXTURES)
-    result = pytester.runpytest_inprocess("-s", "-W", "error::UserWarning")
+    result = pytester.runpytest_inprocess("-s")
     result.assert_outcomes(passed=3)
     assert len(set(re.findall(r"ENDED (.*)", result.stdout.str()))) == 1
     assert not (pytester.path / "runs").exists()
