@@ -10,8 +10,6 @@ import pytest
 
 from tests.small import LEARNS, SMALL
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestAssertRewriteWarning")
-
 
 def write_experiment(folder: Path, settings: dict[str, object]) -> None:
     """A harness.toml with these settings on top of the embedded experiment's."""
@@ -42,7 +40,7 @@ def test_fixtures_share_one_run(pytester: pytest.Pytester) -> None:
     """Run, arms and verdict are computed once a session, from the harness.toml of the root folder."""
     write_experiment(pytester.path, SMALL)
     pytester.makepyfile(USES_FIXTURES)
-    result = pytester.runpytest_inprocess("-s")
+    result = pytester.runpytest_subprocess("-s")
     result.assert_outcomes(passed=3)
     assert len(set(re.findall(r"ENDED (.*)", result.stdout.str()))) == 1
     assert not (pytester.path / "runs").exists()
@@ -52,7 +50,7 @@ def test_requirements_become_tests(pytester: pytest.Pytester) -> None:
     """With --harness-check each requirement is one test; a failed one prints the table and what to do."""
     require = ["tuned must beat base on rouge1", "no metric may regress against the stored baseline"]
     write_experiment(pytester.path, {**LEARNS, "gate.require": require})
-    result = pytester.runpytest_inprocess("--harness-check")
+    result = pytester.runpytest_subprocess("--harness-check")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -69,14 +67,14 @@ def test_update_stores_the_baseline_and_the_next_session_passes(pytester: pytest
     """--harness-update-baselines writes both arms; afterwards the check compares with them and is green."""
     require = ["no metric may regress against the stored baseline", "base must not drift"]
     write_experiment(pytester.path, {**SMALL, "gate.require": require})
-    result = pytester.runpytest_inprocess("--harness-check", "--harness-update-baselines")
+    result = pytester.runpytest_subprocess("--harness-check", "--harness-update-baselines")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*stored the baseline of mine*"])
     assert (pytester.path / "baselines" / "mine" / "tuned" / "rows.jsonl").is_file()
-    pytester.runpytest_inprocess("--harness-check").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess("--harness-check").assert_outcomes(passed=2)
     rows = pytester.path / "baselines" / "mine" / "base" / "rows.jsonl"
     rows.write_text(rows.read_text(encoding="utf-8").replace("output", "0utput", 1), encoding="utf-8")
-    damaged = pytester.runpytest_inprocess("--harness-check")
+    damaged = pytester.runpytest_subprocess("--harness-check")
     damaged.assert_outcomes(failed=2)
     damaged.stdout.fnmatch_lines(["*BaselineError: *rows.jsonl does not match its own hash*"])
 
@@ -86,7 +84,7 @@ def test_spoilt_tuning_goes_red(pytester: pytest.Pytester) -> None:
     write_experiment(pytester.path, {**SMALL, "training.weight_decay": 0.0})
     text = (pytester.path / "harness.toml").read_text(encoding="utf-8").replace("2e-3", "1e-9")
     (pytester.path / "harness.toml").write_text(text, encoding="utf-8")
-    result = pytester.runpytest_inprocess("--harness-check")
+    result = pytester.runpytest_subprocess("--harness-check")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(['*"tuned must beat base on rouge1" identical: all 8 outputs are equal*'])
 
@@ -114,8 +112,8 @@ def test_experiment_can_be_named_by_option_and_ini(pytester: pytest.Pytester) ->
         'def test(harness_experiment, request): assert harness_experiment.name == request.config.getini("want")'
     )
     pytester.makeconftest('def pytest_addoption(parser): parser.addini("want", "", default="mine")')
-    pytester.runpytest_inprocess().assert_outcomes(passed=1)
-    result = pytester.runpytest_inprocess("--harness-experiment", "seed-notebook", "-o", "want=seed-notebook")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    result = pytester.runpytest_subprocess("--harness-experiment", "seed-notebook", "-o", "want=seed-notebook")
     result.assert_outcomes(passed=1)
 
 

@@ -11,6 +11,9 @@ from harness.data.hub import is_cached, read_hub
 from harness.data.source import load_splits
 from harness.errors import DataError
 
+# datasets 4 leaves the CSV open until it is collected.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 @pytest.fixture
 def data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
