@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
@@ -19,16 +19,13 @@ from harness.fingerprint import hash_text, hash_weights
 from harness.models.locate import locate_model
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True)
 class LoadedModel:
     """A model with the tokenizer that belongs to it."""
 
     name: str
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-
-    def __repr__(self) -> str:
-        return f"<LoadedModel {self.name}: {type(self.model).__name__}>"
+    model: PreTrainedModel = field(repr=False)
+    tokenizer: PreTrainedTokenizerBase = field(repr=False)
 
     def with_weights_of(self, model: PreTrainedModel) -> LoadedModel:
         """The same name and tokenizer with another model, as after tuning."""

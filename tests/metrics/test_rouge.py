@@ -67,6 +67,7 @@ def test_lsum_differs_from_l_on_several_sentences() -> None:
     scores = ROUGE.score(["It ran home. A cat sat."], [["A cat sat. It ran home."]])
     assert scores["rougeLsum"][0] == 100
     assert scores["rougeL"][0] < 100
+    assert ROUGE.score(["Dogs. Cats."], [["cats dogs"]])["rougeLsum"][0] == 100
 
 
 @pytest.mark.parametrize(
