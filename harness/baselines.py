@@ -35,6 +35,13 @@ def read_baseline(folder: Path, experiment: str) -> Baseline | None:
             f"{place} holds the arm {present[0]} alone.", fix="Restore the folder from git, or accept a new run."
         )
     base, tuned = (Arm.read(place / role) for role in ROLES)
+    for role, arm in (("base", base), ("tuned", tuned)):
+        if (arm.manifest.experiment, arm.manifest.role) != (experiment, role):
+            raise BaselineError(
+                f'{place / role} holds the arm "{arm.manifest.role}" of "{arm.manifest.experiment}".',
+                why="Compared with another arm than the one meant, every verdict would be wrong.",
+                fix="Restore the folder from git, or accept a new run.",
+            )
     return Baseline(base=base, tuned=tuned)
 
 

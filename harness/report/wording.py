@@ -50,18 +50,27 @@ def say_stored(comparison: Comparison) -> str:
     if comparison.differences:
         return f"{comparison.title}: not comparable, different {'; '.join(comparison.differences)}"
     if comparison.changed == 0:
-        return f"{comparison.title}: all {comparison.rows} outputs are the same"
+        return f"{comparison.title}: all {comparison.rows} outputs are the same{_say_environment(comparison)}"
     furthest = max(comparison.metrics, key=lambda entry: abs(entry.delta))
     return (
         f"{comparison.title}: {comparison.outcome} ({comparison.changed} of {comparison.rows} outputs changed; "
         f"{furthest.metric} {furthest.delta:+.2f}, needs {say_number(furthest.detectable)} to be seen)"
+        f"{_say_environment(comparison)}"
     )
+
+
+def _say_environment(comparison: Comparison) -> str:
+    """Which versions and devices are others than when the arm was stored."""
+    return f"; changed since: {', '.join(comparison.environment)}" if comparison.environment else ""
 
 
 def what_to_do(run: Run) -> str:
     """The one next step."""
     name = run.experiment.name
     statuses = {finding.status for finding in run.verdict.findings}
+    stored = run.verdict.comparisons[1:]
+    if run.verdict.passed and stored and all(comparison.changed == 0 for comparison in stored):
+        return "Nothing to do."
     if run.verdict.passed:
         return f"To store this run as the baseline: harness baseline accept {name}"
     if Status.NOT_COMPARABLE in statuses:
