@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -49,6 +49,8 @@ class Manifest(Settings):
     """SHA-256 over the ids and contents of the evaluated rows, in order."""
     train_rows: str | None = None
     """The same over the training rows; nothing for the base."""
+    data: dict[str, Any] = Field(default_factory=dict)
+    """The data settings: source, columns, numbers of rows, seed."""
     encoding: dict[str, int | str]
     generation: dict[str, int | float | str | bool | None]
     """The resolved generation settings, engine included."""

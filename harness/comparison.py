@@ -21,9 +21,9 @@ class Outcome(StrEnum):
     REGRESSED = "regressed"
     """At least one metric fell detectably."""
     NO_CHANGE = "no change"
-    """No detectable difference, and the rows would have shown one that matters."""
+    """No detectable difference, and the intervals exclude one that matters."""
     INCONCLUSIVE = "inconclusive"
-    """No detectable difference, but the rows are too few to exclude one that matters."""
+    """No detectable difference, but the intervals do not exclude one that matters: too few rows."""
     NOT_COMPARABLE = "not comparable"
     """The arms differ in their rows, settings or metrics."""
     IDENTICAL = "identical"
@@ -36,9 +36,9 @@ class MetricDelta:
 
     Args:
         metric: its name.
-        reference: mean of the reference arm.
-        candidate: mean of the candidate arm.
-        delta: candidate less reference.
+        against: mean of the arm that the candidate is compared with.
+        candidate: mean of the candidate.
+        delta: candidate less the other.
         low: lower end of the 95 % interval of ``delta`` (of this metric alone; the level is the gate's).
         high: upper end.
         p: two-sided p-value, adjusted for all metrics.
@@ -46,7 +46,7 @@ class MetricDelta:
     """
 
     metric: str
-    reference: float
+    against: float
     candidate: float
     delta: float
     low: float
@@ -68,7 +68,7 @@ class Comparison:
         differences: why the arms are not comparable, or nothing.
         environment: what changed in the environment, or nothing.
         same_weights: whether both arms come from the same weights.
-        deltas: (rows, metrics) float64, candidate less reference.
+        deltas: (rows, metrics) float64, candidate less the other.
         critical: the critical value of the test.
     """
 
@@ -90,11 +90,11 @@ class Comparison:
         return column
 
 
-def compare(candidate: Arm, reference: Arm, settings: GateSettings, *, title: str) -> Comparison:
+def compare(candidate: Arm, against: Arm, settings: GateSettings, *, title: str) -> Comparison:
     """Compare two arms row by row."""
-    differences = _find_differences(candidate, reference)
-    environment = _environment_changes(candidate, reference)
-    same_weights = candidate.manifest.model.weights == reference.manifest.model.weights
+    differences = _find_differences(candidate, against)
+    environment = _environment_changes(candidate, against)
+    same_weights = candidate.manifest.model.weights == against.manifest.model.weights
     if differences:
         return Comparison(
             title=title,
@@ -109,7 +109,7 @@ def compare(candidate: Arm, reference: Arm, settings: GateSettings, *, title: st
             critical=float("inf"),
         )
     names = tuple(candidate.manifest.metrics)
-    deltas = candidate.score_matrix(names) - reference.score_matrix(names)
+    deltas = candidate.score_matrix(names) - against.score_matrix(names)
     test = sign_flip_test(deltas, alternative="two-sided", level=settings.level, flips=settings.flips)
     detectable = detectable_effect(deltas, test.critical)
     metrics = []
@@ -118,7 +118,7 @@ def compare(candidate: Arm, reference: Arm, settings: GateSettings, *, title: st
         metrics.append(
             MetricDelta(
                 metric=name,
-                reference=reference.manifest.scores[name],
+                against=against.manifest.scores[name],
                 candidate=candidate.manifest.scores[name],
                 delta=float(deltas[:, column].mean()),
                 low=low,
@@ -127,7 +127,7 @@ def compare(candidate: Arm, reference: Arm, settings: GateSettings, *, title: st
                 detectable=detectable[column],
             )
         )
-    changed = sum(one.output != other.output for one, other in zip(candidate.rows, reference.rows, strict=True))
+    changed = sum(one.output != other.output for one, other in zip(candidate.rows, against.rows, strict=True))
     return Comparison(
         title=title,
         outcome=_judge(metrics, changed, settings),
@@ -150,14 +150,15 @@ def _judge(metrics: list[MetricDelta], changed: int, settings: GateSettings) -> 
         return Outcome.REGRESSED
     if found:
         return Outcome.IMPROVED
-    decidable = all(entry.detectable <= settings.smallest_effect for entry in metrics)
-    return Outcome.NO_CHANGE if decidable else Outcome.INCONCLUSIVE
+    effect = settings.smallest_effect
+    excluded = all(-effect < entry.low and entry.high < effect for entry in metrics)
+    return Outcome.NO_CHANGE if excluded else Outcome.INCONCLUSIVE
 
 
-def _find_differences(candidate: Arm, reference: Arm) -> tuple[str, ...]:
+def _find_differences(candidate: Arm, against: Arm) -> tuple[str, ...]:
     """Why two arms cannot be compared."""
-    ours, theirs = candidate.manifest.comparable, reference.manifest.comparable
-    found = []
+    ours, theirs = candidate.manifest.comparable, against.manifest.comparable
+    found = [] if candidate.rows and against.rows else ["rows (one of the arms has none)"]
     for name, value in ours.items():
         if value == theirs[name]:
             continue
@@ -169,15 +170,13 @@ def _find_differences(candidate: Arm, reference: Arm) -> tuple[str, ...]:
             ]
             found.append(f"{name} ({'; '.join(parts)})")
         else:
-            shared = len(
-                {(row.id, row.hash) for row in candidate.rows} & {(row.id, row.hash) for row in reference.rows}
-            )
+            shared = len({(row.id, row.hash) for row in candidate.rows} & {(row.id, row.hash) for row in against.rows})
             found.append(f"{name} ({shared} of {len(candidate.rows)} rows are the same)")
     return tuple(found)
 
 
-def _environment_changes(candidate: Arm, reference: Arm) -> tuple[str, ...]:
-    ours, theirs = candidate.manifest.environment, reference.manifest.environment
+def _environment_changes(candidate: Arm, against: Arm) -> tuple[str, ...]:
+    ours, theirs = candidate.manifest.environment, against.manifest.environment
     return tuple(
         f"{name} {theirs.get(name, 'none')} → {ours.get(name, 'none')}"
         for name in sorted({*ours, *theirs})

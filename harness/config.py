@@ -7,9 +7,9 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import SettingsError
 from harness.registry import unknown_name
@@ -70,7 +70,7 @@ class EncodingSettings(Settings):
 
     prefix: str | None = None
     """Put before each input; the task's own prefix where this is not set."""
-    max_source_tokens: Count = 512
+    max_input_tokens: Count = 512
     max_target_tokens: Count = 128
 
 
@@ -101,11 +101,17 @@ class GenerationSettings(Settings):
     no_repeat_ngram_size: int = Field(0, ge=0)
     batch_size: Count = 32
 
+    @model_validator(mode="after")
+    def _lengths_are_in_order(self) -> Self:
+        if self.min_length > self.max_length:
+            raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
+        return self
+
 
 class GateSettings(Settings):
     """What must hold, and how sure the gate must be."""
 
-    require: tuple[str, ...] = Field(("tuned must beat base on rouge1",), strict=False)
+    require: tuple[str, ...] = Field(("tuned must beat base on rouge1",), min_length=1, strict=False)
     """Sentences; `harness.requirements` lists the forms."""
     level: float = Field(0.05, gt=0, lt=0.5)
     """The share of false alarms that is accepted, over all metrics together."""
@@ -207,6 +213,8 @@ def _explain(problem: dict[str, Any]) -> str:
         close = difflib.get_close_matches(path[-1], known, n=1)
         suggestion = f'did you mean "{close[0]}"?' if close else f"known are: {', '.join(known)}"
         return f'"{where}" is unknown ({suggestion})'
+    if problem["type"] == "value_error":
+        return f'"{where}": {problem["ctx"]["error"]}'
     if problem["type"] == "missing":
         return f'"{where}" is missing'
     return f'"{where}" is {problem["input"]!r}: {problem["msg"][0].lower()}{problem["msg"][1:]}'

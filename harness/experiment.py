@@ -18,6 +18,7 @@ from harness.data.source import load_splits
 from harness.fingerprint import describe_environment
 from harness.gate import Comparisons, Verdict, decide
 from harness.generation import ENGINES
+from harness.generation.engine import Resolved, resolve_settings
 from harness.guards import guard_identity
 from harness.methods import METHODS, Method
 from harness.metrics import METRICS, Metric
@@ -110,8 +111,10 @@ def run(
             splits.train, train, loaded.tokenizer, collator, batch_size=experiment.training.batch_size
         )
         say(f"labels: {labels.supervised_tokens:,} supervised tokens decode to the targets, each with one EOS")
+    # Resolved once, from the base: training may touch the tuned model's config.
+    settings = resolve_settings(loaded.model, experiment.generation)
     with clock.stage("base"):
-        base_arm = score_arm(experiment, "base", loaded, evaluation, splits)
+        base_arm = score_arm(experiment, "base", loaded, encoded=evaluation, splits=splits, settings=settings)
         say(f"base: {_headline(base_arm)}")
     with clock.stage("tune"):
         trained = (method or METHODS[experiment.method])(
@@ -121,7 +124,12 @@ def run(
         guard_identity(base=base, base_after=loaded.identify(), tuned=tuned.identify())
         say(f"tuned: {say_losses(trained.losses)}")
     with clock.stage("tuned"):
-        tuned_arm = score_arm(experiment, "tuned", tuned, evaluation, splits)
+        named = (
+            experiment.method if method is None else f"{method.__module__}:{getattr(method, '__qualname__', method)}"
+        )
+        tuned_arm = score_arm(
+            experiment, "tuned", tuned, encoded=evaluation, splits=splits, settings=settings, method=named
+        )
         say(f"tuned: {_headline(tuned_arm)}")
     with clock.stage("verdict"):
         verdict = judge(experiment, base_arm, tuned_arm, baseline, requirements)
@@ -153,12 +161,27 @@ def parse_requirements(experiment: Experiment, metric: Metric) -> tuple[Requirem
 
 
 def score_arm(
-    experiment: Experiment, role: Role, loaded: LoadedModel, encoded: Sequence[EncodedRow], splits: Splits
+    experiment: Experiment,
+    role: Role,
+    loaded: LoadedModel,
+    *,
+    encoded: Sequence[EncodedRow],
+    splits: Splits,
+    settings: Resolved,
+    method: str | None = None,
 ) -> Arm:
-    """Generate the outputs of the evaluation rows, score each, and write down what made them."""
-    from harness.generation.engine import resolve_settings
+    """Generate the outputs of the evaluation rows, score each, and write down what made them.
 
-    task, settings = TASKS[experiment.task], resolve_settings(loaded.model, experiment.generation)
+    Args:
+        experiment: says which task, engine and metric.
+        role: "base" or "tuned".
+        loaded: the model.
+        encoded: the evaluation rows as token ids.
+        splits: the rows; those that evaluate have the references.
+        settings: the resolved generation settings, the same for both arms.
+        method: how the weights were changed; nothing for the base.
+    """
+    task = TASKS[experiment.task]
     metric = METRICS[task.metric]
     outputs = ENGINES[experiment.generation.engine](
         loaded.model, loaded.tokenizer, encoded, settings, batch_size=experiment.generation.batch_size
@@ -170,10 +193,11 @@ def score_arm(
         experiment=experiment.name,
         role=role,
         task=experiment.task,
-        method=experiment.method if role == "tuned" else None,
+        method=method,
         model=loaded.identify(),
         rows=hash_rows(splits.eval),
         train_rows=hash_rows(splits.train) if role == "tuned" else None,
+        data=experiment.data.model_dump(mode="json"),
         encoding={**experiment.encoding.model_dump(), "prefix": prefix},
         generation=settings,
         metrics=metric.signatures,

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,11 +41,27 @@ def hash_weights(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
+def describe_cpu() -> str:
+    """The processor's name and the instructions that torch uses on it: they decide how sums are rounded."""
+    import torch  # noqa: PLC0415
+
+    names = [line for line in _read_lines("/proc/cpuinfo") if line.startswith("model name")]
+    name = names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _read_lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
 def describe_environment() -> dict[str, str]:
     """Python, platform, device and library versions, as they stand in a manifest."""
     import torch  # noqa: PLC0415
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine() + " CPU"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else describe_cpu()
     return {
         "python": platform.python_version(),
         "platform": platform.system(),

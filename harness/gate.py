@@ -9,7 +9,7 @@ from enum import IntEnum, StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.comparison import Comparison, Outcome
+from harness.comparison import Comparison, MetricDelta, Outcome
 from harness.config import GateSettings
 from harness.errors import HarnessError, IdentityError, UsageError
 from harness.requirements import Requirement
@@ -69,24 +69,43 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Comparisons:
+    """The comparisons of a run; those with the stored baseline are missing where nothing is stored."""
+
+    tuned_base: Comparison
+    tuned_stored: Comparison | None
+    base_stored: Comparison | None
+
+    @property
+    def stored(self) -> tuple[Comparison, ...]:
+        """Those with the stored baseline."""
+        return tuple(comparison for comparison in (self.tuned_stored, self.base_stored) if comparison is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """The answer of a run.
 
     Args:
-        outcome: tuned against base.
-        comparisons: tuned against base first, then against the stored baseline where there is one.
+        comparisons: tuned against base, and both against the stored baseline where there is one.
         findings: one for each requirement.
     """
 
-    outcome: Outcome
-    comparisons: tuple[Comparison, ...]
+    comparisons: Comparisons
     findings: tuple[Finding, ...]
 
     @property
+    def outcome(self) -> Outcome:
+        """What tuned against base amounts to."""
+        return self.comparisons.tuned_base.outcome
+
+    @property
     def exit_code(self) -> ExitCode:
-        """The exit code of the gravest finding."""
+        """The exit code of the gravest finding; that all outputs of base and tuned are equal is always one."""
         statuses = {finding.status for finding in self.findings}
-        return next((code for status, code in EXIT_CODES.items() if status in statuses), ExitCode.PASSED)
+        if self.outcome is Outcome.IDENTICAL:
+            statuses.add(Status.IDENTICAL)
+        return next((code for status, code in EXIT_CODES.items() if status in statuses), ExitCode.NOT_COMPARABLE)
 
     @property
     def passed(self) -> bool:
@@ -101,27 +120,10 @@ def exit_code_of(error: HarnessError) -> ExitCode:
     return ExitCode.IDENTICAL if isinstance(error, IdentityError) else ExitCode.BROKEN
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparisons:
-    """The comparisons of a run; those with the stored baseline are missing where nothing is stored."""
-
-    tuned_base: Comparison
-    tuned_stored: Comparison | None
-    base_stored: Comparison | None
-
-    def present(self) -> tuple[Comparison, ...]:
-        """Those that were made, tuned against base first."""
-        every = (self.tuned_base, self.tuned_stored, self.base_stored)
-        return tuple(comparison for comparison in every if comparison is not None)
-
-
 def decide(comparisons: Comparisons, requirements: Sequence[Requirement], settings: GateSettings) -> Verdict:
     """Judge every requirement."""
-    return Verdict(
-        outcome=comparisons.tuned_base.outcome,
-        comparisons=comparisons.present(),
-        findings=tuple(_find(requirement, comparisons, settings) for requirement in requirements),
-    )
+    findings = tuple(_find(requirement, comparisons, settings) for requirement in requirements)
+    return Verdict(comparisons=comparisons, findings=findings)
 
 
 def _find(requirement: Requirement, comparisons: Comparisons, settings: GateSettings) -> Finding:
@@ -150,9 +152,9 @@ def _judge_gain(requirement: Requirement, comparison: Comparison, settings: Gate
     seen = f"{entry.delta:+.2f} points"
     if entry.low > requirement.points:
         return Status.HOLDS, seen
-    if entry.high < requirement.points or entry.detectable <= settings.smallest_effect:
-        return Status.FAILS, f"{seen}; {entry.detectable:.2f} would have been seen"
-    return Status.UNDECIDED, f"{seen}; {_too_few(comparison, entry.metric, settings)}"
+    if entry.high < max(requirement.points, settings.smallest_effect):
+        return Status.FAILS, f"{seen}, at most {entry.high:+.2f}"
+    return Status.UNDECIDED, f"{seen}; {_too_few(comparison, entry, requirement.points, settings)}"
 
 
 def _judge_regression(requirement: Requirement, comparison: Comparison, settings: GateSettings) -> tuple[Status, str]:
@@ -162,9 +164,10 @@ def _judge_regression(requirement: Requirement, comparison: Comparison, settings
     seen = f"{worst.metric} {worst.delta:+.2f} points"
     if _moved(comparison.deltas + requirement.points, "less", settings.level, settings):
         return Status.FAILS, seen
-    if _excluded(requirement, comparison, settings, both_ways=False):
+    allowance = requirement.points or settings.smallest_effect
+    if all(entry.low > -allowance for entry in comparison.metrics):
         return Status.HOLDS, seen
-    return Status.UNDECIDED, f"{seen}; {_too_few(comparison, worst.metric, settings)}"
+    return Status.UNDECIDED, f"{seen}; {_too_few(comparison, worst, -allowance, settings)}"
 
 
 def _judge_drift(requirement: Requirement, comparison: Comparison, settings: GateSettings) -> tuple[Status, str]:
@@ -174,14 +177,17 @@ def _judge_drift(requirement: Requirement, comparison: Comparison, settings: Gat
         return Status.HOLDS, f"all {comparison.rows} outputs equal the stored ones"
     furthest = max(comparison.metrics, key=lambda entry: abs(entry.delta))
     seen = f"{comparison.changed} of {comparison.rows} outputs changed, {furthest.metric} {furthest.delta:+.2f} points"
-    points, deltas = requirement.points, comparison.deltas
-    half = settings.level / 2
+    points, deltas, half = requirement.points, comparison.deltas, settings.level / 2
     if _moved(deltas - points, "greater", half, settings) or _moved(deltas + points, "less", half, settings):
         cause = f" ({', '.join(comparison.environment)})" if comparison.environment else ""
         return Status.FAILS, seen + cause
-    if _excluded(requirement, comparison, settings, both_ways=True):
+    # Every interval must lie inside the allowance; as all of them must, no adjustment is due (Berger 1982,
+    # "Multiparameter Hypothesis Testing and Acceptance Sampling"). That nothing at all changed can never be proven, so
+    # without an allowance the smallest effect that matters takes its place.
+    allowance = points or settings.smallest_effect
+    if all(-allowance < entry.low and entry.high < allowance for entry in comparison.metrics):
         return Status.HOLDS, seen
-    return Status.UNDECIDED, f"{seen}; {_too_few(comparison, furthest.metric, settings)}"
+    return Status.UNDECIDED, f"{seen}; {_too_few(comparison, furthest, allowance, settings)}"
 
 
 def _moved(deltas: NDArray[np.float64], alternative: Alternative, level: float, settings: GateSettings) -> bool:
@@ -190,19 +196,8 @@ def _moved(deltas: NDArray[np.float64], alternative: Alternative, level: float, 
     return min(test.p) <= level
 
 
-def _excluded(requirement: Requirement, comparison: Comparison, settings: GateSettings, *, both_ways: bool) -> bool:
-    """Whether the rows exclude a forbidden difference in *every* metric.
-
-    With an allowance, every interval must lie inside it; as all of them must, no adjustment is due (Berger 1982,
-    "Multiparameter Hypothesis Testing and Acceptance Sampling"). Without one, a difference of nothing can never be
-    proven, so the rows must have been able to show one of ``smallest_effect``.
-    """
-    points = requirement.points
-    if points == 0:
-        return all(entry.detectable <= settings.smallest_effect for entry in comparison.metrics)
-    return all(entry.low > -points and (entry.high < points or not both_ways) for entry in comparison.metrics)
-
-
-def _too_few(comparison: Comparison, metric: str, settings: GateSettings) -> str:
-    needed = rows_needed(comparison.column(metric), comparison.critical, settings.smallest_effect)
-    return f"{comparison.rows} rows are too few: to see {settings.smallest_effect:g} points takes about {needed:,} rows"
+def _too_few(comparison: Comparison, entry: MetricDelta, bound: float, settings: GateSettings) -> str:
+    """How many rows would tell the delta from the bound, or show the smallest effect, whichever is less."""
+    effect = max(abs(entry.delta - bound), settings.smallest_effect)
+    needed = rows_needed(comparison.column(entry.metric), comparison.critical, effect)
+    return f"{comparison.rows} rows are too few: to see {effect:.2f} points takes about {needed:,}"

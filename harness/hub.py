@@ -12,13 +12,14 @@ from huggingface_hub import constants
 
 from harness.errors import HubError
 
-PROBE_SECONDS = 1.2
+PROBE_SECONDS = 1.0
 """How long the hub may take to answer at all."""
 
 
 def looks_like_hub_name(name: str) -> bool:
     """Whether a name could be a hub id (``name`` or ``owner/name``) rather than a path."""
-    return re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", name) is not None
+    part = r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?"
+    return re.fullmatch(rf"{part}(/{part})?", name, re.ASCII) is not None and not re.search(r"--|\.\.", name)
 
 
 def require_hub(name: str, *, what: str, setting: str) -> None:
@@ -27,16 +28,21 @@ def require_hub(name: str, *, what: str, setting: str) -> None:
     Raises:
         HubError: it cannot; found out in under two seconds.
     """
+    reason = why_no_hub()
+    if reason is not None:
+        raise HubError(
+            f'"{name}" is no local path, so it was taken for a {what} of the hub, but {reason}.',
+            fix=f"Give a local path in {setting}, or run again with a network.",
+        )
+
+
+def why_no_hub() -> str | None:
+    """Why the hub cannot be reached, or nothing where it can."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
-        reason = "HF_HUB_OFFLINE is set"
-    elif not _answers(constants.ENDPOINT):
-        reason = f"the hub did not answer within {PROBE_SECONDS} s"
-    else:
-        return
-    raise HubError(
-        f'"{name}" is no local path, so it was taken for a {what} of the hub, but {reason}.',
-        fix=f"Give a local path in {setting}, or run again with a network.",
-    )
+        return "HF_HUB_OFFLINE is set"
+    if not _answers(constants.ENDPOINT):
+        return f"the hub did not answer within {PROBE_SECONDS:g} s"
+    return None
 
 
 def _answers(endpoint: str) -> bool:

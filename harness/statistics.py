@@ -22,6 +22,8 @@ POWER = 0.8
 """The power at which the smallest detectable effect is stated."""
 BLOCK = 256
 """Sign flips drawn at a time. Each block has a seed of its own, so results do not depend on how work is divided."""
+MINIMUM_ROWS = 6
+"""Fewer rows can reach 5 % in no two-sided test: 2 of 2^5 flips are more."""
 TIE = 1e-9
 """Statistics closer than this are equal: sums in another order differ in their last bits."""
 
@@ -72,7 +74,7 @@ def sign_flip_test(
     moved = scale > 0
     return PairedTest(
         p=tuple(float(value) if moved[metric] else 1.0 for metric, value in enumerate(p[:metrics])),
-        critical=_critical_value(largest, level, exact=exact),
+        critical=_critical_value(largest, level, rows, metrics, exact=exact),
     )
 
 
@@ -113,14 +115,14 @@ def detectable_effect(deltas: Deltas, critical: float) -> tuple[float, ...]:
         deltas: (rows, metrics) float64.
         critical: the critical value of the test, see `PairedTest`.
 
-    Source: Bloom 1995, "Minimum Detectable Effects", Evaluation Review 19, with the test's own critical value in place
-    of the normal one.
+    Source: Bloom 1995, "Minimum Detectable Effects", Evaluation Review 19, with the test's own critical value, turned
+    from the scale of z into that of t, in place of the normal one.
     """
     rows = len(deltas)
-    if rows == 1 or math.isinf(critical):
+    if rows <= critical**2:
         return (math.inf,) * int(deltas.shape[1])
     errors = deltas.std(axis=0, ddof=1) / math.sqrt(rows)
-    return tuple(float(error) for error in errors * (critical + _power_quantile()))
+    return tuple(float(error) for error in errors * (_as_t(critical, rows) + _power_quantile()))
 
 
 def rows_needed(deltas: NDArray[np.float64], critical: float, effect: float) -> int:
@@ -134,7 +136,12 @@ def rows_needed(deltas: NDArray[np.float64], critical: float, effect: float) -> 
     if math.isinf(critical):
         critical = statistics.NormalDist().inv_cdf(0.975)
     spread = float(deltas.std(ddof=1)) if len(deltas) > 1 else 0.0
-    return max(len(deltas), math.ceil((spread * (critical + _power_quantile()) / effect) ** 2))
+    return max(MINIMUM_ROWS, math.ceil((spread * (critical + _power_quantile()) / effect) ** 2))
+
+
+def _as_t(z: float, rows: int) -> float:
+    """The t statistic of rows whose z (sum over root of the sum of squares) is ``z``; z cannot pass sqrt(rows)."""
+    return z * math.sqrt((rows - 1) / (rows - z**2))
 
 
 def _power_quantile() -> float:
@@ -148,16 +155,20 @@ def _directed(statistic: NDArray[np.float64], alternative: Alternative) -> NDArr
     return statistic if alternative == "greater" else -statistic
 
 
-def _critical_value(largest: NDArray[np.float64], level: float, *, exact: bool) -> float:
-    """The smallest value that at most ``level`` of the flips reach; infinite where even the extreme is too common."""
+def _critical_value(largest: NDArray[np.float64], level: float, rows: int, metrics: int, *, exact: bool) -> float:
+    """The smallest value that at most ``level`` of the flips reach; infinite where no rows like these can reach it.
+
+    Where almost all deltas are 0, the flips of the few others tie and show no such value. What other rows could show is
+    then judged by the normal distribution, with Bonferroni's correction.
+    """
+    if 2.0 ** (1 - rows) > level:
+        return math.inf
     ordered = np.sort(largest)[::-1]
     allowed = math.floor(level * len(ordered) + TIE) if exact else math.floor(level * (len(ordered) + 1) + TIE) - 1
     above = ordered[:allowed]
-    if allowed < 1 or (allowed < len(ordered) and ordered[0] - ordered[allowed] <= TIE):
-        return math.inf
-    # Ties with the first value that is not allowed do not count as reached.
-    inside = above[above > ordered[allowed] + TIE] if allowed < len(ordered) else above
-    return float(inside[-1]) if len(inside) else math.inf
+    # A value that ties with the first one that is not allowed would be reached too often.
+    inside = above[above > ordered[allowed] + TIE]
+    return float(inside[-1]) if len(inside) else statistics.NormalDist().inv_cdf(1 - level / (2 * metrics))
 
 
 def _is_exact(rows: int, flips: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import random
 import sys
 import tempfile
@@ -18,12 +19,14 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PrinterCallback,
+    ProgressCallback,
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
     TrainerCallback,
 )
 
 from harness.config import TrainingSettings
+from harness.device import choose_device
 from harness.errors import NonFiniteLossError
 from harness.tasks.task import Collator, EncodedRow
 
@@ -75,8 +78,7 @@ def fine_tune(
             processing_class=tokenizer,
             callbacks=[recorder],
         )
-        if not sys.stderr.isatty():
-            _remove_printer(trainer)
+        _keep_standard_output_clean(trainer)
         trainer.train()
     return Trained(
         model=tuned.cpu().eval(),
@@ -86,8 +88,9 @@ def fine_tune(
 
 
 def _trainer_arguments(settings: TrainingSettings, folder: str) -> Seq2SeqTrainingArguments:
-    return Seq2SeqTrainingArguments(
+    arguments = Seq2SeqTrainingArguments(
         output_dir=folder,
+        use_cpu=choose_device().type == "cpu",
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         num_train_epochs=settings.epochs,
@@ -108,6 +111,9 @@ def _trainer_arguments(settings: TrainingSettings, folder: str) -> Seq2SeqTraini
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
+    # With several GPUs in one process the trainer would split each batch, and take fewer and larger steps.
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # noqa: SLF001 - there is no public way
+    return arguments
 
 
 class _LossRecorder(TrainerCallback):  # type: ignore[misc]  # the base class is untyped
@@ -131,23 +137,38 @@ class _LossRecorder(TrainerCallback):  # type: ignore[misc]  # the base class is
         self.losses.append(float(loss))
 
 
-def _remove_printer(trainer: Seq2SeqTrainer) -> None:
-    """Without a progress bar the trainer prints every logged loss; the losses are recorded, so it need not."""
+class _Bar(ProgressCallback):  # type: ignore[misc]  # the base class is untyped
+    """The trainer's progress bar, without its habit of printing every logged loss to standard output."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Print nothing: the losses are recorded."""
+
+
+def _keep_standard_output_clean(trainer: Seq2SeqTrainer) -> None:
+    """The losses are recorded, so nothing but the bar is shown, and that on a terminal only."""
     trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    if sys.stderr.isatty():
+        trainer.add_callback(_Bar)
 
 
 @contextmanager
 def _own_randomness(seed: int) -> Iterator[None]:
-    """Seed the global generators for the time of the block, and put them back as they were."""
+    """Seed the global generators and ask for repeatable kernels, and put all back as it was behind the block."""
     # The trainer and its libraries draw from the old global generator of numpy, so that is the one to keep.
     before = random.getstate(), np.random.get_state()  # noqa: NPY002
-    devices = list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices=devices):
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    # cuBLAS reads this when it starts; without it, its sums may differ between runs.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
         random.seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002
         torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True, warn_only=True)
         try:
             yield
         finally:
             random.setstate(before[0])
             np.random.set_state(before[1])  # noqa: NPY002
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)

@@ -28,7 +28,7 @@ def make_arm(
         task="summarization",
         model=ModelIdentity(name="m", weights=weights, tensors=1, parameters=1, tokenizer="t"),
         rows="rows-" + "-".join(ids),
-        encoding={"prefix": "p", "max_source_tokens": 1, "max_target_tokens": 1},
+        encoding={"prefix": "p", "max_input_tokens": 1, "max_target_tokens": 1},
         generation={"engine": "transformers", "num_beams": 1},
         metrics={name: f"{name}|signature" for name in columns},
         environment={"python": "3"},

@@ -36,7 +36,7 @@ def test_notebook_preset_holds_the_notebooks_settings() -> None:
     experiment = load_experiment("seed-notebook")
     assert (experiment.model.name, experiment.data.source) == ("t5-small", "EdinburghNLP/xsum")
     assert (experiment.data.train_rows, experiment.data.eval_rows, experiment.data.seed) == (80, 20, 42)
-    assert (experiment.encoding.max_source_tokens, experiment.encoding.max_target_tokens) == (512, 128)
+    assert (experiment.encoding.max_input_tokens, experiment.encoding.max_target_tokens) == (512, 128)
     training = experiment.training
     assert (training.learning_rate, training.weight_decay, training.batch_size, training.epochs) == (2e-5, 0.01, 4, 2)
     generation = experiment.generation

@@ -130,7 +130,7 @@ def test_nothing_compared_is_never_a_pass(sentence: str) -> None:
         ({"generation": {"engine": "transformers", "num_beams": 4}}, r"generation settings \(num_beams: 4 against 1\)"),
         ({"metrics": {"rouge1": "rouge1|other"}}, r"metric signatures \(rouge1: rouge1\|other against"),
         (
-            {"encoding": {"prefix": "", "max_source_tokens": 1, "max_target_tokens": 1}},
+            {"encoding": {"prefix": "", "max_input_tokens": 1, "max_target_tokens": 1}},
             r"encoding \(prefix:  against p\)",
         ),
     ],

@@ -14,6 +14,7 @@ from harness.config import ModelSettings, TrainingSettings
 from harness.data.source import load_splits
 from harness.errors import BaseChangedError, SameWeightsError
 from harness.experiment import run, score_arm
+from harness.generation.engine import resolve_settings
 from harness.guards import guard_identity
 from harness.models.loading import LoadedModel, load_model
 from harness.tasks.summarization import SUMMARIZATION
@@ -55,8 +56,9 @@ def fresh() -> LoadedModel:
     return load_model(ModelSettings(), auto_class="AutoModelForSeq2SeqLM")
 
 
-def test_the_notebooks_fault_and_the_guard_that_sees_it() -> None:
+def test_the_notebooks_fault_and_the_guard_that_sees_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trained in place, "base" and "fine-tuned" print the same numbers to the last digit, and the guard says why."""
+    monkeypatch.chdir(tmp_path)
     experiment = small_experiment()
     splits = load_splits(experiment.data)
     loaded = fresh()
@@ -68,8 +70,13 @@ def test_the_notebooks_fault_and_the_guard_that_sees_it() -> None:
 
     # What the notebook did next: score "both".
     evaluation = SUMMARIZATION.encode(splits.eval, loaded.tokenizer, experiment.encoding)
-    base = score_arm(experiment, "base", loaded, evaluation, splits)
-    tuned = score_arm(experiment, "tuned", loaded.with_weights_of(tuned_model), evaluation, splits)
+    shared = {
+        "encoded": evaluation,
+        "splits": splits,
+        "settings": resolve_settings(loaded.model, experiment.generation),
+    }
+    base = score_arm(experiment, "base", loaded, **shared)
+    tuned = score_arm(experiment, "tuned", loaded.with_weights_of(tuned_model), **shared)
     assert base.manifest.scores == tuned.manifest.scores
     assert base.rows == tuned.rows
 

@@ -25,7 +25,7 @@ USES_FIXTURES = """
 def test_arms(harness_run, harness_base, harness_tuned, harness_verdict, harness_experiment):
     assert harness_run.base is harness_base
     assert harness_run.tuned is harness_tuned
-    assert harness_verdict.comparisons[0].rows == harness_experiment.data.eval_rows
+    assert harness_verdict.comparisons.tuned_base.rows == harness_experiment.data.eval_rows
     assert harness_base.manifest.experiment == "mine"
 
 def test_once(harness_run, pytestconfig):

@@ -64,5 +64,5 @@ def test_notebook_preset_gives_an_honest_verdict(shared_data: Path, real_t5: Pat
     assert done.verdict.outcome in {Outcome.NO_CHANGE, Outcome.INCONCLUSIVE, Outcome.IDENTICAL}
     assert done.verdict.exit_code in {ExitCode.FAILED, ExitCode.INCONCLUSIVE, ExitCode.IDENTICAL}
     assert done.base.manifest.model.weights != done.tuned.manifest.model.weights
-    assert done.labels.sources_cut > 0
+    assert done.labels.inputs_cut > 0
     json.dumps([row.output for row in done.tuned.rows], ensure_ascii=False).encode("utf-8")

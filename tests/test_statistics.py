@@ -42,7 +42,7 @@ def test_few_rows_give_exact_p_values(alternative: Alternative, deltas: np.ndarr
 
 
 def test_many_rows_approach_the_exact_p_value() -> None:
-    """Random flips give the exact p within their own error (13 rows exactly, 14 by 10,000 flips of the same kind)."""
+    """8,000 random flips of 13 rows give the p-value of all 8,192 within their own error."""
     deltas = np.random.default_rng(1).normal(0.4, 1, (13, 2))
     exact = sign_flip_test(deltas, alternative="two-sided").p
     drawn = sign_flip_test(deltas, alternative="two-sided", flips=8_000).p
@@ -126,18 +126,21 @@ def test_interval_covers_the_truth(rows: int) -> None:
     assert abs(inside / trials - 0.95) <= 3.3 * math.sqrt(0.05 * 0.95 / trials)
 
 
-def test_detectable_effect_is_detected_four_times_in_five() -> None:
-    """A true effect of the stated size is found in 80 % of 500 trials, within 99.9 % limits."""
-    rng = np.random.default_rng(5)
-    pilot = rng.normal(0, 2, (100, 2))
-    (effect, _) = detectable_effect(pilot, sign_flip_test(pilot, alternative="two-sided").critical)
-    scale = 2 / pilot[:, 0].std(ddof=1)
+@pytest.mark.parametrize(("rows", "tolerance"), [(8, 0.12), (12, 0.1), (20, 0.07), (100, 0.06)])
+@pytest.mark.parametrize("metrics", [1, 4])
+def test_detectable_effect_is_detected_four_times_in_five(rows: int, tolerance: float, metrics: int) -> None:
+    """A true effect of the stated size is found in 80 % of 400 trials, about; the fewer the rows, the rougher."""
+    rng = np.random.default_rng(rows)
     found = 0
-    for trial in range(500):
-        deltas = rng.normal(0, 2, (100, 2))
-        deltas[:, 0] += effect * scale
+    for trial in range(400):
+        pilot = rng.normal(0, 2, (rows, metrics))
+        critical = sign_flip_test(pilot, alternative="two-sided", flips=1_000, seed=trial).critical
+        # The spread is known here, so that only the rule is judged and not the luck of the pilot.
+        effect = detectable_effect(pilot, critical)[0] * 2 / pilot[:, 0].std(ddof=1)
+        deltas = rng.normal(0, 2, (rows, metrics))
+        deltas[:, 0] += effect
         found += sign_flip_test(deltas, alternative="two-sided", flips=1_000, seed=trial).p[0] <= 0.05
-    assert abs(found / 500 - 0.8) <= 3.3 * math.sqrt(0.8 * 0.2 / 500)
+    assert abs(found / 400 - 0.8) <= tolerance
 
 
 def test_rows_needed_would_detect_the_effect() -> None:
@@ -146,7 +149,7 @@ def test_rows_needed_would_detect_the_effect() -> None:
     critical = sign_flip_test(deltas, alternative="two-sided").critical
     needed = rows_needed(deltas[:, 0], critical, 1.0)
     (now,) = detectable_effect(deltas, critical)
-    assert now * math.sqrt(50 / needed) == pytest.approx(1.0, rel=0.01)
+    assert now * math.sqrt(50 / needed) == pytest.approx(1.0, rel=0.1)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
@@ -166,6 +169,16 @@ def test_critical_value_is_the_normal_one_for_many_rows() -> None:
     deltas = np.random.default_rng(7).normal(0, 1, (2_000, 1))
     expected = statistics.NormalDist().inv_cdf(0.975)
     assert sign_flip_test(deltas, alternative="two-sided").critical == pytest.approx(expected, abs=0.06)
+
+
+@pytest.mark.parametrize("changed", [1, 3, 5])
+def test_few_changed_rows_among_many(changed: int) -> None:
+    """Where 1, 3 or 5 of 200 rows moved, the flips tie; what the rows could have shown is still a finite number."""
+    deltas = np.zeros((200, 4))
+    deltas[:changed] = 3.0
+    test = sign_flip_test(deltas, alternative="two-sided")
+    assert min(test.p) > 0.05
+    assert all(0 < effect < 3 for effect in detectable_effect(deltas, test.critical))
 
 
 def test_nothing_moved() -> None:

@@ -66,4 +66,18 @@ def _list_texts(value: object, where: str, number: int, column: str) -> tuple[st
                 f'{where}, row {number}: column "{column}" holds no text but {type(text).__name__}: {text!r:.60}.',
                 fix="Name a column of texts in data.input_columns and data.target_columns.",
             )
+        if text is not None and not _is_encodable(text):
+            raise DataError(
+                f'{where}, row {number}: column "{column}" holds half of a character (a lone surrogate): {text!r:.60}.',
+                why="No tokenizer can read it.",
+                fix="Write the file anew as UTF-8; the text was cut inside an emoji or a rare letter.",
+            )
     return tuple(text for text in texts if text is not None and text.strip())
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

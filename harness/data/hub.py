@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import constants
 
@@ -12,13 +14,24 @@ from harness.config import DataSettings
 from harness.data.columns import to_rows
 from harness.data.rows import Row
 from harness.errors import DataError
-from harness.hub import require_hub
+from harness.hub import require_hub, why_no_hub
 
 
 def is_cached(name: str) -> bool:
     """Whether the data set was loaded on this machine before, so that it can be had without a network."""
     prepared = Path(os.environ.get("HF_DATASETS_CACHE", Path(constants.HF_HOME) / "datasets"))
     return (prepared / name.replace("/", "___")).is_dir()
+
+
+@contextmanager
+def _left_alone(config: Any) -> Iterator[None]:
+    """Keep ``datasets`` from asking a hub that does not answer; it would retry for half a minute."""
+    before = config.HF_HUB_OFFLINE
+    config.HF_HUB_OFFLINE = before or why_no_hub() is not None
+    try:
+        yield
+    finally:
+        config.HF_HUB_OFFLINE = before
 
 
 def read_hub(name: str, settings: DataSettings, *, split: str) -> Iterator[Row]:
@@ -33,7 +46,8 @@ def read_hub(name: str, settings: DataSettings, *, split: str) -> Iterator[Row]:
     import datasets
 
     try:
-        records = datasets.load_dataset(name, split=split, revision=settings.revision)
+        with _left_alone(datasets.config):
+            records = datasets.load_dataset(name, split=split, revision=settings.revision)
     except Exception as error:
         raise DataError(
             f'Split "{split}" of the data set "{name}" ({settings.revision or "newest"}) cannot be loaded: {error}.',

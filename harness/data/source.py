@@ -24,7 +24,8 @@ def load_splits(settings: DataSettings) -> Splits:
         OverlapError: a row stands in both splits.
         HubError: a hub data set was asked for and the hub cannot be reached.
     """
-    if settings.eval_source is None and settings.eval_split is None:
+    of_one_source = settings.eval_source is None and settings.eval_split is None
+    if of_one_source or {settings.source, settings.eval_source or settings.source} == {NEWSROOM}:
         count = settings.train_rows + settings.eval_rows
         drawn = _draw(settings, settings.source, settings.split, count)
         return Splits(train=tuple(drawn[: settings.train_rows]), eval=tuple(drawn[settings.train_rows :]))
@@ -60,7 +61,8 @@ def _draw(settings: DataSettings, source: str, split: str, count: int, *, apart_
 def read_source(source: str, settings: DataSettings, *, split: str) -> Iterator[Row]:
     """All rows of a file, a folder or a hub data set, in their order."""
     path = Path(source).expanduser()
-    if path.exists() or not looks_like_hub_name(source) or path.suffix:
+    # "rows.csv" is a file that is not there; "owner/news-v1.5" may be a data set.
+    if path.exists() or not looks_like_hub_name(source) or path.suffix[1:].isalpha():
         return read_path(path, settings, split=split)
     return read_hub(source, settings, split=split)
 

@@ -36,8 +36,7 @@ def resolve_settings(model: PreTrainedModel, settings: GenerationSettings) -> Re
     Nothing is taken from a checkpoint's ``generation_config.json``: it would differ between base and tuned, or between
     two library versions, without a word.
     """
-    config = model.config
-    decoder_start = config.decoder_start_token_id
+    pad, eos, start = (_read_token(model.config, name) for name in ("pad", "eos", "decoder_start"))
     return {
         "engine": settings.engine,
         "do_sample": False,
@@ -47,7 +46,13 @@ def resolve_settings(model: PreTrainedModel, settings: GenerationSettings) -> Re
         "length_penalty": settings.length_penalty,
         "early_stopping": settings.early_stopping,
         "no_repeat_ngram_size": settings.no_repeat_ngram_size,
-        "pad_token_id": config.pad_token_id,
-        "eos_token_id": config.eos_token_id,
-        "decoder_start_token_id": config.pad_token_id if decoder_start is None else decoder_start,
+        "pad_token_id": pad,
+        "eos_token_id": eos,
+        "decoder_start_token_id": pad if start is None else start,
     }
+
+
+def _read_token(config: object, name: str) -> int | None:
+    """A special token's id; some checkpoints hold a list of one, and some hold nothing."""
+    value = getattr(config, f"{name}_token_id", None)
+    return value[0] if isinstance(value, list) else value

@@ -27,20 +27,24 @@ def generate(
     """Generate the output of each row, in row order, with the attention mask of each batch.
 
     Args:
-        model: an encoder-decoder; it is moved to the GPU where there is one, and left in eval mode.
+        model: an encoder-decoder; it works on the GPU where there is one, and comes back to where it was.
         tokenizer: decodes the outputs.
         rows: encoded rows, unpadded.
         settings: resolved settings, see `resolve_settings`.
         batch_size: rows in a batch.
     """
+    home = model.device
     model.to(choose_device()).eval()
     batches = sorted_batches([len(row.input_ids) for row in rows], batch_size)
     outputs = [""] * len(rows)
-    with torch.inference_mode(), _only_these_settings(model, settings) as config:
-        for batch in tqdm(batches, desc="generating", unit="batch", disable=not sys.stderr.isatty(), leave=False):
-            tokens = generate_batch(model, [rows[index].input_ids for index in batch], config)
-            for index, text in zip(batch, tokenizer.batch_decode(tokens, skip_special_tokens=True), strict=True):
-                outputs[index] = text.strip()
+    try:
+        with torch.inference_mode(), _only_these_settings(model, settings) as config:
+            for batch in tqdm(batches, desc="generating", unit="batch", disable=not sys.stderr.isatty(), leave=False):
+                tokens = generate_batch(model, [rows[index].input_ids for index in batch], config)
+                for index, text in zip(batch, tokenizer.batch_decode(tokens, skip_special_tokens=True), strict=True):
+                    outputs[index] = text.strip()
+    finally:
+        model.to(home)
     return outputs
 
 
@@ -61,11 +65,16 @@ def generate_batch(model: PreTrainedModel, sources: Sequence[Sequence[int]], con
     return output
 
 
+def to_generation_config(settings: Resolved) -> GenerationConfig:
+    """The resolved settings as transformers takes them."""
+    return GenerationConfig(**{name: value for name, value in settings.items() if name != "engine"})
+
+
 @contextmanager
 def _only_these_settings(model: PreTrainedModel, settings: Resolved) -> Iterator[GenerationConfig]:
     """Hide the model's own generation config for the time of the block: ``generate`` would mix it in."""
     own = model.generation_config
-    config = GenerationConfig(**{name: value for name, value in settings.items() if name != "engine"})
+    config = to_generation_config(settings)
     model.generation_config = config
     try:
         yield config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +24,12 @@ def describe_run(run: Run) -> dict[str, Any]:
             {"sentence": found.sentence, "status": str(found.status), "reason": found.reason}
             for found in verdict.findings
         ],
-        "comparisons": [_describe_comparison(comparison) for comparison in verdict.comparisons],
+        "comparisons": [
+            _describe_comparison(comparison)
+            for comparison in (verdict.comparisons.tuned_base, *verdict.comparisons.stored)
+        ],
         "arms": {"base": _describe_arm(run.base), "tuned": _describe_arm(run.tuned)},
-        "labels": {
-            "rows": run.labels.rows,
-            "supervised_tokens": run.labels.supervised_tokens,
-            "masked_tokens": run.labels.masked_tokens,
-            "targets_cut": run.labels.targets_cut,
-            "sources_cut": run.labels.sources_cut,
-        },
+        "labels": dataclasses.asdict(run.labels),
         "training": {
             "rows": len(run.splits.train),
             "steps": len(run.losses),
@@ -68,7 +66,7 @@ def _describe_comparison(comparison: Comparison) -> dict[str, Any]:
         "metrics": [
             {
                 "metric": entry.metric,
-                "reference": entry.reference,
+                "against": entry.against,
                 "candidate": entry.candidate,
                 "delta": round(entry.delta, 4),
                 "interval": [_finite(entry.low), _finite(entry.high)],

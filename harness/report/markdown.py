@@ -20,7 +20,7 @@ LEGEND = (
 
 def write_markdown(run: Run) -> str:
     """The whole report as Markdown."""
-    comparison = run.verdict.comparisons[0]
+    comparison = run.verdict.comparisons.tuned_base
     manifest = run.tuned.manifest
     lines = [
         f"# {run.experiment.name}: {run.verdict.outcome}",
@@ -40,7 +40,7 @@ def write_markdown(run: Run) -> str:
         "",
         "## Stored baseline",
         "",
-        *([f"- {_escape(say_stored(other))}" for other in run.verdict.comparisons[1:]] or ["None is stored."]),
+        *([f"- {_escape(say_stored(other))}" for other in run.verdict.comparisons.stored] or ["None is stored."]),
         "",
         "## How it came about",
         "",
@@ -63,7 +63,7 @@ def _say_labels(run: Run) -> str:
     labels = run.labels
     return (
         f"{labels.supervised_tokens:,} supervised tokens in {labels.rows} training rows decode to the targets, each "
-        f"with one EOS; {labels.targets_cut} targets and {labels.sources_cut} inputs were cut."
+        f"with one EOS; {labels.targets_cut} targets and {labels.inputs_cut} inputs were cut."
     )
 
 

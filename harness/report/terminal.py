@@ -27,7 +27,7 @@ def print_run(run: Run, console: Console) -> None:
 
 def render_run(run: Run) -> RenderableType:
     """Headline, table, requirements and the next step."""
-    comparison = run.verdict.comparisons[0]
+    comparison = run.verdict.comparisons.tuned_base
     headline = Text.assemble(
         (run.experiment.name, "bold"),
         "   ",
@@ -39,7 +39,7 @@ def render_run(run: Run) -> RenderableType:
         table.add_column(column, justify="left" if column == "metric" else "right", no_wrap=True)
     for entry in comparison.metrics:
         table.add_row(*metric_cells(entry))
-    stored = [Text(f"· {say_stored(other)}", style="dim") for other in run.verdict.comparisons[1:]]
+    stored = [Text(f"· {say_stored(other)}", style="dim") for other in run.verdict.comparisons.stored]
     findings = [
         Text.assemble(
             (f"{MARKS[found.status]} ", STATUS_STYLES.get(found.status, "red")),

@@ -31,7 +31,7 @@ def metric_cells(entry: MetricDelta) -> tuple[str, ...]:
     """One line of the table of metrics."""
     return (
         entry.metric,
-        f"{entry.reference:.2f}",
+        f"{entry.against:.2f}",
         f"{entry.candidate:.2f}",
         f"{entry.delta:+.2f}",
         f"{say_number(entry.low)} … {say_number(entry.high)}",
@@ -68,7 +68,7 @@ def what_to_do(run: Run) -> str:
     """The one next step."""
     name = run.experiment.name
     statuses = {finding.status for finding in run.verdict.findings}
-    stored = run.verdict.comparisons[1:]
+    stored = run.verdict.comparisons.stored
     if run.verdict.passed and stored and all(comparison.changed == 0 for comparison in stored):
         return "Nothing to do."
     if run.verdict.passed:

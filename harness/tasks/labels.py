@@ -24,7 +24,7 @@ class LabelReport:
     supervised_tokens: int
     masked_tokens: int
     targets_cut: int
-    sources_cut: int
+    inputs_cut: int
 
 
 def audit_labels(
@@ -44,7 +44,8 @@ def audit_labels(
     for start in range(0, len(encoded), batch_size):
         part = slice(start, start + batch_size)
         batch = collator([row.features() for row in encoded[part]])
-        check_labels(batch, [row.target for row in rows[part]], tokenizer)
+        cut = [row.target_cut for row in encoded[part]]
+        check_labels(batch, [row.target for row in rows[part]], tokenizer, cut=cut)
         labels = batch["labels"]
         supervised += int((labels != IGNORE_INDEX).sum())
         masked += int((labels == IGNORE_INDEX).sum())
@@ -53,16 +54,18 @@ def audit_labels(
         supervised_tokens=supervised,
         masked_tokens=masked,
         targets_cut=sum(row.target_cut for row in encoded),
-        sources_cut=sum(row.source_cut for row in encoded),
+        inputs_cut=sum(row.input_cut for row in encoded),
     )
 
 
-def check_labels(batch: Batch, targets: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> None:
+def check_labels(
+    batch: Batch, targets: Sequence[str], tokenizer: PreTrainedTokenizerBase, *, cut: Sequence[bool] | None = None
+) -> None:
     """Check one batch of an encoder-decoder.
 
     1. The supervised positions of a row come first and without a gap; what follows is -100.
-    2. They are the target's tokens (its beginning, where it was cut) and exactly one EOS.
-    3. Decoder inputs, where the batch holds them, have no -100.
+    2. They are the target's tokens, all of them, and exactly one EOS.
+    3. Decoder inputs, where the batch holds them, are the labels one place later and have no -100.
     4. The attention mask is 0 exactly where the input is padding.
 
     Args:
@@ -70,18 +73,16 @@ def check_labels(batch: Batch, targets: Sequence[str], tokenizer: PreTrainedToke
             ``decoder_input_ids`` (batch, target_len); int64.
         targets: the text of each row's target.
         tokenizer: the tokenizer that made the labels.
+        cut: for each row whether its target was meant to be cut to its beginning; none by default.
 
     Raises:
         LabelError: one of these does not hold.
     """
-    for number, (target, labels) in enumerate(zip(targets, batch["labels"].tolist(), strict=True)):
-        _check_row(number, target, labels, tokenizer)
-    if "decoder_input_ids" in batch and bool((batch["decoder_input_ids"] == IGNORE_INDEX).any()):
-        raise LabelError(
-            "The decoder inputs hold -100.",
-            why="-100 is no token.",
-            fix="Shift the labels after replacing -100 by pad.",
-        )
+    cut = [False] * len(targets) if cut is None else cut
+    for number, (target, labels, shortened) in enumerate(zip(targets, batch["labels"].tolist(), cut, strict=True)):
+        _check_row(number, target, labels, tokenizer, cut=shortened)
+    if "decoder_input_ids" in batch:
+        _check_decoder_inputs(batch)
     # A pad token inside a text is not padding, so only the run of pads at the end of a row counts.
     for number, (ids, mask) in enumerate(
         zip(batch["input_ids"].tolist(), batch["attention_mask"].tolist(), strict=True)
@@ -97,7 +98,24 @@ def check_labels(batch: Batch, targets: Sequence[str], tokenizer: PreTrainedToke
             )
 
 
-def _check_row(number: int, target: str, labels: list[int], tokenizer: PreTrainedTokenizerBase) -> None:
+def _check_decoder_inputs(batch: Batch) -> None:
+    inputs, labels = batch["decoder_input_ids"], batch["labels"]
+    if bool((inputs == IGNORE_INDEX).any()):
+        raise LabelError(
+            "The decoder inputs hold -100.",
+            why="-100 is no token.",
+            fix="Replace -100 by pad before shifting the labels.",
+        )
+    supervised = labels[:, :-1] != IGNORE_INDEX
+    if bool((inputs[:, 1:][supervised] != labels[:, :-1][supervised]).any()):
+        raise LabelError(
+            "The decoder inputs are not the labels one place later.",
+            why="The decoder would see the very token that it has to predict, or another text.",
+            fix="Let the model shift the labels: prepare_decoder_input_ids_from_labels.",
+        )
+
+
+def _check_row(number: int, target: str, labels: list[int], tokenizer: PreTrainedTokenizerBase, *, cut: bool) -> None:
     supervised = [label for label in labels if label != IGNORE_INDEX]
     where = f"Row {number}"
     if labels[: len(supervised)] != supervised:
@@ -116,12 +134,12 @@ def _check_row(number: int, target: str, labels: list[int], tokenizer: PreTraine
             fix="Keep the EOS of the target, and set padding to -100 (not by token value where pad is EOS).",
         )
     expected = tokenizer(text_target=target, split_special_tokens=True)["input_ids"]
-    if supervised[:-1] != expected[: len(supervised) - 1] or len(supervised) > len(expected):
+    if supervised[:-1] != (expected[: len(supervised) - 1] if cut else expected[:-1]):
         raise LabelError(
             f"{where}: the supervised labels decode to {tokenizer.decode(supervised)!r:.80}, "
             f"the target is {target!r:.80}.",
             why="The model would learn another text than the one meant.",
-            fix="Tokenize the target with text_target=, and do not shift the labels: the model does.",
+            fix="Tokenize the whole target with text_target=, and do not shift the labels: the model does.",
         )
 
 

@@ -27,14 +27,14 @@ class EncodedRow:
         id: the row's id.
         input_ids: what the encoder reads, EOS included.
         labels: what the decoder should produce, EOS included.
-        source_cut: whether the input was longer than allowed.
+        input_cut: whether the input was longer than allowed.
         target_cut: whether the target was longer than allowed.
     """
 
     id: str
     input_ids: list[int]
     labels: list[int]
-    source_cut: bool
+    input_cut: bool
     target_cut: bool
 
     def features(self) -> dict[str, list[int]]:

@@ -37,9 +37,9 @@ class TextToText:
         encoded = [
             EncodedRow(
                 id=row.id,
-                input_ids=cut(source, settings.max_source_tokens),
+                input_ids=cut(source, settings.max_input_tokens),
                 labels=cut(target, settings.max_target_tokens),
-                source_cut=len(source) > settings.max_source_tokens,
+                input_cut=len(source) > settings.max_input_tokens,
                 target_cut=len(target) > settings.max_target_tokens,
             )
             for row, source, target in zip(rows, sources, targets, strict=True)

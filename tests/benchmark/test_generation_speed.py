@@ -10,11 +10,11 @@ import platform
 import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
-from transformers import GenerationConfig
 
 from harness.benchmark.generation_speed import generate_and_wait, speed_facts
 from harness.config import GenerationSettings
 from harness.generation.engine import resolve_settings
+from harness.generation.transformers_engine import to_generation_config
 from harness.models.loading import LoadedModel
 from tests.small import encode_rows
 
@@ -31,8 +31,7 @@ def test_generation_speed(
     encoded, _ = encode_rows(tiny_t5, rows)
     sources = [row.input_ids for row in encoded]
     settings = GenerationSettings(num_beams=beams, min_length=33, max_length=33)
-    resolved = {name: value for name, value in resolve_settings(tiny_t5.model, settings).items() if name != "engine"}
-    config = GenerationConfig(**resolved)
+    config = to_generation_config(resolve_settings(tiny_t5.model, settings))
     model = tiny_t5.model.to(device)
     try:
         with torch.inference_mode():

@@ -22,7 +22,7 @@ from harness.tasks.task import IGNORE_INDEX, Batch
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip)
 """Texts in any script, emoji included."""
 LOOKALIKES = st.sampled_from(["</s>", "<pad>", "<extra_id_0>", "a </s> b", "<unk>", "summarize: x", "-100"])
-WHOLE = EncodingSettings(max_source_tokens=9999, max_target_tokens=9999)
+WHOLE = EncodingSettings(max_input_tokens=9999, max_target_tokens=9999)
 """Nothing is cut."""
 ROWS = st.lists(st.tuples(TEXTS | LOOKALIKES, TEXTS | LOOKALIKES), min_size=1, max_size=6)
 
@@ -127,13 +127,13 @@ def test_cut_targets_keep_their_eos(pair: LoadedModel, texts: list[tuple[str, st
     rows = make_rows(texts, tokenizer)
     if not rows:
         return
-    encoded = SUMMARIZATION.encode(rows, tokenizer, EncodingSettings(max_target_tokens=limit, max_source_tokens=limit))
+    encoded = SUMMARIZATION.encode(rows, tokenizer, EncodingSettings(max_target_tokens=limit, max_input_tokens=limit))
     for row, whole in zip(encoded, SUMMARIZATION.encode(rows, tokenizer, WHOLE), strict=True):
         assert len(row.labels) <= limit
         assert len(row.input_ids) <= limit
         assert row.labels == [*whole.labels[: len(row.labels) - 1], tokenizer.eos_token_id]
         assert row.target_cut == (len(whole.labels) > limit)
-        assert row.source_cut == (len(whole.input_ids) > limit)
+        assert row.input_cut == (len(whole.input_ids) > limit)
 
 
 def test_target_that_truncation_empties_is_an_error(tiny_t5: LoadedModel) -> None:
@@ -191,6 +191,20 @@ def ignore_index_fed(batch: Batch) -> None:
     batch["decoder_input_ids"][-1, -1] = IGNORE_INDEX
 
 
+def half_the_target(batch: Batch) -> None:
+    batch["labels"][0, 2:] = IGNORE_INDEX
+    batch["labels"][0, 1] = 1
+
+
+def eos_alone(batch: Batch) -> None:
+    batch["labels"][0, 1:] = IGNORE_INDEX
+    batch["labels"][0, 0] = 1
+
+
+def not_shifted(batch: Batch) -> None:
+    batch["decoder_input_ids"] = batch["labels"].masked_fill(batch["labels"] == IGNORE_INDEX, 0)
+
+
 def mask_of_ones(batch: Batch) -> None:
     batch["attention_mask"][:] = 1
 
@@ -201,7 +215,7 @@ def mask_too_short(batch: Batch) -> None:
 
 BUGS: list[Callable[[Batch], None]] = [
     pad_not_masked, eos_masked, shifted_twice, eos_missing, two_eos, word_masked, all_masked, other_target,
-    input_as_target, ignore_index_fed, mask_of_ones, mask_too_short,
+    input_as_target, ignore_index_fed, half_the_target, eos_alone, not_shifted, mask_of_ones, mask_too_short,
 ]  # fmt: skip
 
 

@@ -35,10 +35,6 @@ class Draw:
         """One of the options, each equally likely."""
         return options[self.below(len(options))]
 
-    def pick_other(self, options: Sequence[T], than: T) -> T:
-        """One of the options that is not ``than``."""
-        return self.pick([option for option in options if option != than])
-
     def shuffled(self, items: Sequence[T]) -> list[T]:
         """The items in a random order (Fisher-Yates)."""
         order = list(items)
