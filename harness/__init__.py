@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from harness.experiment import run as run
     from harness.gate import ExitCode as ExitCode
     from harness.gate import Verdict as Verdict
-    from harness.guards import guard_identity as guard_identity
     from harness.tasks.labels import check_labels as check_labels
+    from harness.training import Trained as Trained
     from harness.training import fine_tune as fine_tune
 
 _HOMES = {
@@ -34,11 +34,11 @@ _HOMES = {
     "Outcome": "harness.comparison",
     "Row": "harness.data.rows",
     "Run": "harness.experiment",
+    "Trained": "harness.training",
     "Verdict": "harness.gate",
     "check_labels": "harness.tasks.labels",
     "compare": "harness.comparison",
     "fine_tune": "harness.training",
-    "guard_identity": "harness.guards",
     "load_experiment": "harness.config",
     "run": "harness.experiment",
 }
@@ -52,11 +52,11 @@ __all__ = [
     "Outcome",
     "Row",
     "Run",
+    "Trained",
     "Verdict",
     "check_labels",
     "compare",
     "fine_tune",
-    "guard_identity",
     "load_experiment",
     "run",
 ]

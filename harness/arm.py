@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from harness.config import Settings
 from harness.errors import BaselineError
@@ -20,6 +19,9 @@ MANIFEST_FILE = "manifest.json"
 ROWS_FILE = "rows.jsonl"
 SCORE_DIGITS = 4
 """Scores are kept to this many decimals, so that an arm in memory equals the same arm read from disk."""
+
+TOLERANCE = 1e-3
+"""How far the mean of rounded row scores may lie from the rounded mean."""
 
 Role = Literal["base", "tuned"]
 
@@ -45,6 +47,8 @@ class Manifest(Settings):
     method: str | None = None
     """How the weights were changed; nothing for the base."""
     model: ModelIdentity
+    inputs_cut: int = 0
+    """How many evaluation rows were longer than the model may read."""
     rows: str
     """SHA-256 over the ids and contents of the evaluated rows, in order."""
     train_rows: str | None = None
@@ -52,7 +56,7 @@ class Manifest(Settings):
     data: dict[str, Any] = Field(default_factory=dict)
     """The data settings: source, columns, numbers of rows, seed."""
     encoding: dict[str, int | str]
-    generation: dict[str, int | float | str | bool | None]
+    generation: dict[str, int | float | str | bool | list[int] | None]
     """The resolved generation settings, engine included."""
     metrics: dict[str, str]
     """Each metric's signature: what it is, its version and its options."""
@@ -88,6 +92,17 @@ class Arm(Settings):
     manifest: Manifest
     rows: tuple[ScoredRow, ...]
 
+    @model_validator(mode="after")
+    def _rows_are_those_of_the_manifest(self) -> Self:
+        if hash_ids([(row.id, row.hash) for row in self.rows]) != self.manifest.rows:
+            raise ValueError("its rows are not those that the manifest names")
+        for metric in self.manifest.metrics:
+            mean = mean_score([row.scores.get(metric, math.nan) for row in self.rows])
+            stated = self.manifest.scores.get(metric, math.nan)
+            if not abs(mean - stated) < TOLERANCE:
+                raise ValueError(f"the mean of its rows' {metric} is {mean}, and the manifest says {stated}")
+        return self
+
     @property
     def outputs_hash(self) -> str:
         """SHA-256 over all outputs, in order."""
@@ -98,19 +113,14 @@ class Arm(Settings):
         return np.array([[row.scores[metric] for metric in metrics] for row in self.rows], dtype=np.float64)
 
     def write(self, folder: Path) -> None:
-        """Write the arm as sorted JSON and JSON lines, one row a line; the folder is replaced as a whole."""
-        lines = "".join(_dump_line(row.model_dump()) for row in self.rows)
+        """Write the arm into a folder as sorted JSON and JSON lines, one row a line."""
+        lines = "".join(json.dumps(row.model_dump(), sort_keys=True, ensure_ascii=False) + "\n" for row in self.rows)
         content = {"manifest": self.manifest.model_dump(), "rows_sha256": hash_text(lines)}
         content["sha256"] = hash_json(content)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()
-        (fresh / ROWS_FILE).write_text(lines, encoding="utf-8", newline="\n")
-        (fresh / MANIFEST_FILE).write_text(
-            json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n"
-        )
-        _swap(fresh, folder)
+        text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ROWS_FILE).write_text(lines, encoding="utf-8", newline="\n")
+        (folder / MANIFEST_FILE).write_text(text, encoding="utf-8", newline="\n")
 
     @classmethod
     def read(cls, folder: Path) -> Arm:
@@ -128,22 +138,22 @@ class Arm(Settings):
             rows = tuple(ScoredRow.model_validate_json(line) for line in lines.split("\n")[:-1])
             return cls(manifest=Manifest.model_validate(content["manifest"]), rows=rows)
         except (ValidationError, KeyError) as error:
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "the manifest is missing"
             raise BaselineError(
-                f"{folder} was written by another version of the harness.", fix="Accept a new run in its place."
+                f"{folder} is no whole arm: {reason}.",
+                why="It was edited, or written by another version of the harness.",
+                fix="Restore it from git, or accept a new run in its place.",
             ) from error
 
 
-def _dump_line(row: Mapping[str, object]) -> str:
-    return json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n"
+def hash_ids(rows: Sequence[tuple[str, str]]) -> str:
+    """SHA-256 over the (id, content hash) of rows, in order."""
+    return hash_json([list(row) for row in rows])
 
 
-def _swap(fresh: Path, folder: Path) -> None:
-    """Put ``fresh`` where ``folder`` is."""
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    if folder.exists():
-        folder.rename(old)
-    fresh.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+def mean_score(values: Sequence[float]) -> float:
+    """The mean over rows, as a manifest keeps it; 0 where there are no rows."""
+    return round(sum(values) / len(values), SCORE_DIGITS) if values else 0.0
 
 
 def _read_text(path: Path) -> str:
@@ -160,7 +170,7 @@ def _read_text(path: Path) -> str:
 def _read_json(path: Path) -> dict[str, object]:
     try:
         content = json.loads(_read_text(path))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise BaselineError(f"{path} is damaged: {error}.", fix="Restore it from git, or accept a new run.") from error
     _require(isinstance(content, dict), path)
     return dict(content)

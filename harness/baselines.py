@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-from harness.arm import Arm
+from harness.arm import Arm, Role
+from harness.atomic import whole_folder
 from harness.errors import BaselineError
 
-ROLES = ("base", "tuned")
+ROLES = get_args(Role)
 DEFAULT_FOLDER = Path("baselines")
 
 
@@ -27,29 +30,41 @@ def read_baseline(folder: Path, experiment: str) -> Baseline | None:
         BaselineError: an arm is damaged, was edited, or is stored without its other half.
     """
     place = folder / experiment
-    present = [role for role in ROLES if (place / role).exists()]
+    for in_the_way in (folder, place):
+        if os.path.lexists(in_the_way) and not in_the_way.is_dir():
+            raise BaselineError(f"{in_the_way} is no folder.", fix="Name the folder of stored arms.")
+    present = [role for role in ROLES if os.path.lexists(place / role)]
     if not present:
         return None
     if len(present) < len(ROLES):
         raise BaselineError(
             f"{place} holds the arm {present[0]} alone.", fix="Restore the folder from git, or accept a new run."
         )
-    base, tuned = (Arm.read(place / role) for role in ROLES)
-    for role, arm in (("base", base), ("tuned", tuned)):
+    base, tuned = _read_arms(place, experiment)
+    return Baseline(base=base, tuned=tuned)
+
+
+def _read_arms(place: Path, experiment: str) -> tuple[Arm, Arm]:
+    """Both arms of a folder, and none of another role or experiment."""
+    arms = []
+    for role in ROLES:
+        arm = Arm.read(place / role)
         if (arm.manifest.experiment, arm.manifest.role) != (experiment, role):
             raise BaselineError(
                 f'{place / role} holds the arm "{arm.manifest.role}" of "{arm.manifest.experiment}".',
                 why="Compared with another arm than the one meant, every verdict would be wrong.",
-                fix="Restore the folder from git, or accept a new run.",
+                fix="Restore the folder from git, or accept a new run of that experiment.",
             )
-    return Baseline(base=base, tuned=tuned)
+        arms.append(arm)
+    return arms[0], arms[1]
 
 
 def store_baseline(folder: Path, *, base: Arm, tuned: Arm) -> Path:
     """Store both arms of a run as the baseline of their experiment; returns the experiment's folder."""
     place = folder / base.manifest.experiment
-    base.write(place / "base")
-    tuned.write(place / "tuned")
+    with whole_folder(place) as fresh:
+        base.write(fresh / "base")
+        tuned.write(fresh / "tuned")
     return place
 
 
@@ -59,22 +74,24 @@ def accept_run(run_folder: Path, experiment: str, baselines: Path) -> Path:
     Raises:
         BaselineError: the folder holds no whole run, or one of another experiment.
     """
-    base, tuned = (Arm.read(run_folder / role) for role in ROLES)
-    if base.manifest.experiment != experiment:
+    base, tuned = _read_arms(run_folder, experiment)
+    if all(one.output == other.output for one, other in zip(base.rows, tuned.rows, strict=True)):
         raise BaselineError(
-            f'{run_folder} is a run of "{base.manifest.experiment}", not of "{experiment}".',
-            fix="Name that experiment.",
+            f"In {run_folder} base and tuned say the same in all {len(base.rows)} rows.",
+            why="Stored as the baseline, it would let every later failure pass.",
+            fix="Accept a run that learned something.",
         )
     return store_baseline(baselines, base=base, tuned=tuned)
 
 
-def list_baselines(folder: Path) -> list[Arm]:
-    """All stored arms, by experiment and role.
+def list_baselines(folder: Path, experiment: str = "*") -> list[Arm]:
+    """The stored arms of one experiment or of all, by experiment and role.
 
     Raises:
         BaselineError: an arm is damaged or was edited.
     """
-    return [Arm.read(path.parent) for path in sorted(folder.glob("*/*/manifest.json"))]
+    places = [place for place in sorted(folder.glob(experiment)) if place.is_dir() and not place.name.startswith(".")]
+    return [Arm.read(place / role) for place in places for role in ROLES]
 
 
 def newest_run(runs: Path, experiment: str) -> Path:
@@ -83,7 +100,7 @@ def newest_run(runs: Path, experiment: str) -> Path:
     Raises:
         BaselineError: there is none.
     """
-    folders = sorted(folder for folder in (runs / experiment).glob("*") if (folder / "tuned").is_dir())
+    folders = sorted(folder for folder in (runs / experiment).glob("[!.]*") if (folder / "tuned").is_dir())
     if not folders:
         raise BaselineError(
             f'There is no run of "{experiment}" in {runs}.', fix="Run it first, or name the folder with --runs."

@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.arm import Arm
+from harness.arm import Arm, Manifest
 from harness.config import GateSettings
 from harness.statistics import confidence_interval, detectable_effect, sign_flip_test
 
@@ -66,7 +66,7 @@ class Comparison:
         changed: how many of their outputs differ.
         metrics: each metric's delta; empty where the arms are not comparable.
         differences: why the arms are not comparable, or nothing.
-        environment: what changed in the environment, or nothing.
+        circumstances: which training settings, versions and devices differ; they may explain a difference.
         same_weights: whether both arms come from the same weights.
         deltas: (rows, metrics) float64, candidate less the other.
         critical: the critical value of the test.
@@ -78,7 +78,7 @@ class Comparison:
     changed: int
     metrics: tuple[MetricDelta, ...]
     differences: tuple[str, ...]
-    environment: tuple[str, ...]
+    circumstances: tuple[str, ...]
     same_weights: bool
     deltas: NDArray[np.float64]
     critical: float
@@ -93,7 +93,7 @@ class Comparison:
 def compare(candidate: Arm, against: Arm, settings: GateSettings, *, title: str) -> Comparison:
     """Compare two arms row by row."""
     differences = _find_differences(candidate, against)
-    environment = _environment_changes(candidate, against)
+    circumstances = _find_circumstances(candidate, against)
     same_weights = candidate.manifest.model.weights == against.manifest.model.weights
     if differences:
         return Comparison(
@@ -103,7 +103,7 @@ def compare(candidate: Arm, against: Arm, settings: GateSettings, *, title: str)
             changed=0,
             metrics=(),
             differences=differences,
-            environment=environment,
+            circumstances=circumstances,
             same_weights=same_weights,
             deltas=np.zeros((0, 0)),
             critical=float("inf"),
@@ -135,7 +135,7 @@ def compare(candidate: Arm, against: Arm, settings: GateSettings, *, title: str)
         changed=changed,
         metrics=tuple(metrics),
         differences=(),
-        environment=environment,
+        circumstances=circumstances,
         same_weights=same_weights,
         deltas=deltas,
         critical=test.critical,
@@ -175,10 +175,21 @@ def _find_differences(candidate: Arm, against: Arm) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _environment_changes(candidate: Arm, against: Arm) -> tuple[str, ...]:
-    ours, theirs = candidate.manifest.environment, against.manifest.environment
+def _describe_training(manifest: Manifest) -> dict[str, str]:
+    rows = (manifest.train_rows or "")[:8]
+    settings = {name: str(value) for name, value in manifest.training.items()}
+    return {"method": str(manifest.method), "training rows": rows, **settings}
+
+
+def _find_circumstances(candidate: Arm, against: Arm) -> tuple[str, ...]:
+    """What differs of all that was not asked to be equal; nothing of the training where only one arm was trained."""
+    ours, theirs = candidate.manifest, against.manifest
+    pairs = [(ours.environment, theirs.environment)]
+    if ours.training and theirs.training:
+        pairs.append((_describe_training(ours), _describe_training(theirs)))
     return tuple(
-        f"{name} {theirs.get(name, 'none')} → {ours.get(name, 'none')}"
-        for name in sorted({*ours, *theirs})
-        if ours.get(name) != theirs.get(name)
+        f"{name} {then.get(name, 'none')} → {now.get(name, 'none')}"
+        for now, then in pairs
+        for name in sorted({*now, *then})
+        if now.get(name) != then.get(name)
     )

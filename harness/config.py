@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -17,7 +18,8 @@ from harness.registry import unknown_name
 DEFAULT_FILE = Path("harness.toml")
 DEFAULT_PRESET = "summarization-full"
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
@@ -48,7 +50,7 @@ class DataSettings(Settings):
     """The column that holds the target: the first of these that a file has."""
     train_rows: Count = 240
     eval_rows: Count = 200
-    seed: int = Field(42, ge=0)
+    seed: Seed = 42
     """Which rows are drawn, and which of them evaluate."""
     deduplicate: bool = False
     """Keep only the first of several rows whose inputs are equal after normalising."""
@@ -77,24 +79,24 @@ class EncodingSettings(Settings):
 class TrainingSettings(Settings):
     """How the weights are changed. AdamW throughout."""
 
-    learning_rate: float = Field(1e-3, ge=0)
-    weight_decay: float = Field(0.01, ge=0)
-    epochs: Count = 8
+    learning_rate: float = Field(1e-3, ge=0, le=1e6)
+    weight_decay: float = Field(0.01, ge=0, le=1e3)
+    epochs: int = Field(8, ge=1, le=100_000)
     batch_size: Count = 8
     warmup_steps: int = Field(0, ge=0)
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     max_gradient_norm: float = Field(1.0, gt=0)
-    seed: int = Field(42, ge=0)
+    seed: Seed = 42
 
 
 class GenerationSettings(Settings):
     """How text is generated; names and meanings are those of transformers' ``GenerationConfig``."""
 
     engine: str = "transformers"
-    num_beams: Count = 1
+    num_beams: int = Field(1, ge=1, le=256)
     min_length: int = Field(0, ge=0)
     """In tokens; the decoder's start token counts."""
-    max_length: int = Field(64, ge=2)
+    max_length: int = Field(64, ge=2, le=100_000)
     """In tokens; the decoder's start token counts."""
     length_penalty: float = 1.0
     early_stopping: bool = False
@@ -115,9 +117,9 @@ class GateSettings(Settings):
     """Sentences; `harness.requirements` lists the forms."""
     level: float = Field(0.05, gt=0, lt=0.5)
     """The share of false alarms that is accepted, over all metrics together."""
-    flips: int = Field(10_000, ge=1_000)
+    flips: int = Field(10_000, ge=1_000, le=1_000_000)
     """Sign flips drawn for the paired test."""
-    smallest_effect: float = Field(1.0, gt=0)
+    smallest_effect: float = Field(1.0, ge=0.001)
     """The smallest difference worth finding, in percent points; fewer rows than that takes is "inconclusive"."""
 
 
@@ -164,7 +166,7 @@ def load_experiment(choice: str | None = None) -> Experiment:
         NameUnknownError: neither a preset nor a file has this name.
     """
     if choice is None:
-        choice = str(DEFAULT_FILE) if DEFAULT_FILE.is_file() else DEFAULT_PRESET
+        choice = str(DEFAULT_FILE) if os.path.lexists(DEFAULT_FILE) else DEFAULT_PRESET
     if choice in presets():
         text = (resources.files("harness") / "presets" / f"{choice}.toml").read_text(encoding="utf-8")
         return parse_experiment(tomllib.loads(text), where=f"preset {choice}")
@@ -176,10 +178,20 @@ def load_experiment(choice: str | None = None) -> Experiment:
             )
         raise unknown_name("preset", choice, presets())
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError, OSError) as error:
         raise SettingsError(f"{path} cannot be read: {error}.", fix="Mend that line; the format is TOML.") from error
-    return parse_experiment(content, where=str(path))
+    return parse_experiment(_anchor(content, path.parent), where=str(path))
+
+
+def _anchor(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Paths in a file are meant from that file's folder; what is not there may be a name, and stays as it is."""
+    for group, name in (("data", "source"), ("data", "eval_source"), ("model", "name")):
+        settings = content.get(group)
+        value = settings.get(name) if isinstance(settings, dict) else None
+        if isinstance(value, str) and value and (folder / value).exists():
+            settings[name] = str(folder / value)
+    return content
 
 
 def presets() -> tuple[str, ...]:
@@ -213,6 +225,8 @@ def _explain(problem: dict[str, Any]) -> str:
         close = difflib.get_close_matches(path[-1], known, n=1)
         suggestion = f'did you mean "{close[0]}"?' if close else f"known are: {', '.join(known)}"
         return f'"{where}" is unknown ({suggestion})'
+    if problem["type"] == "tuple_type":
+        return f'"{where}" is {problem["input"]!r}: it should be a list, as ["..."]'
     if problem["type"] == "value_error":
         return f'"{where}": {problem["ctx"]["error"]}'
     if problem["type"] == "missing":

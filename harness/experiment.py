@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.arm import SCORE_DIGITS, Arm, Manifest, Role, ScoredRow
+from harness.arm import SCORE_DIGITS, Arm, Manifest, Role, ScoredRow, mean_score
 from harness.baselines import DEFAULT_FOLDER, Baseline, read_baseline
 from harness.comparison import compare
 from harness.config import Experiment
 from harness.data.rows import Splits, hash_rows
 from harness.data.source import load_splits
+from harness.errors import TrainingError
 from harness.fingerprint import describe_environment
 from harness.gate import Comparisons, Verdict, decide
 from harness.generation import ENGINES
@@ -110,7 +111,12 @@ def run(
         labels = audit_labels(
             splits.train, train, loaded.tokenizer, collator, batch_size=experiment.training.batch_size
         )
-        say(f"labels: {labels.supervised_tokens:,} supervised tokens decode to the targets, each with one EOS")
+        say(f"labels: {say_labels(labels)}")
+        cut = sum(row.input_cut for row in evaluation)
+        if cut:
+            say(
+                f"evaluation: {cut} of {len(evaluation)} inputs were cut to {experiment.encoding.max_input_tokens} tokens"
+            )
     # Resolved once, from the base: training may touch the tuned model's config.
     settings = resolve_settings(loaded.model, experiment.generation)
     with clock.stage("base"):
@@ -120,6 +126,11 @@ def run(
         trained = (method or METHODS[experiment.method])(
             loaded.model, loaded.tokenizer, train, collator, experiment.training
         )
+        if not hasattr(trained, "model"):
+            raise TrainingError(
+                f"The method returned a {type(trained).__name__}.",
+                fix="Return harness.Trained(model=..., losses=..., trainable_parameters=...).",
+            )
         tuned = loaded.with_weights_of(trained.model)
         guard_identity(base=base, base_after=loaded.identify(), tuned=tuned.identify())
         say(f"tuned: {say_losses(trained.losses)}")
@@ -144,6 +155,13 @@ def run(
         seconds=clock.seconds,
         verdict=verdict,
     )
+
+
+def say_labels(labels: LabelReport) -> str:
+    """What the loss sees, in a few words."""
+    whole = f"{labels.supervised_tokens:,} supervised tokens decode to the targets, each with one EOS"
+    cut = f"; of {labels.rows} rows {labels.targets_cut} targets and {labels.inputs_cut} inputs were cut"
+    return whole + cut * bool(labels.targets_cut or labels.inputs_cut)
 
 
 def say_losses(losses: Sequence[float]) -> str:
@@ -196,6 +214,7 @@ def score_arm(
         method=method,
         model=loaded.identify(),
         rows=hash_rows(splits.eval),
+        inputs_cut=sum(row.input_cut for row in encoded),
         train_rows=hash_rows(splits.train) if role == "tuned" else None,
         data=experiment.data.model_dump(mode="json"),
         encoding={**experiment.encoding.model_dump(), "prefix": prefix},
@@ -203,7 +222,7 @@ def score_arm(
         metrics=metric.signatures,
         training=experiment.training.model_dump() if role == "tuned" else {},
         environment=describe_environment(),
-        scores={name: round(sum(values) / len(values), SCORE_DIGITS) for name, values in rounded.items()},
+        scores={name: mean_score(values) for name, values in rounded.items()},
     )
     rows = tuple(
         ScoredRow(id=row.id, hash=row.hash, output=output, scores={name: values[n] for name, values in rounded.items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 import numpy as np
@@ -91,7 +91,7 @@ class Verdict:
         findings: one for each requirement.
     """
 
-    comparisons: Comparisons
+    comparisons: Comparisons = field(repr=False)
     findings: tuple[Finding, ...]
 
     @property
@@ -179,7 +179,7 @@ def _judge_drift(requirement: Requirement, comparison: Comparison, settings: Gat
     seen = f"{comparison.changed} of {comparison.rows} outputs changed, {furthest.metric} {furthest.delta:+.2f} points"
     points, deltas, half = requirement.points, comparison.deltas, settings.level / 2
     if _moved(deltas - points, "greater", half, settings) or _moved(deltas + points, "less", half, settings):
-        cause = f" ({', '.join(comparison.environment)})" if comparison.environment else ""
+        cause = f" ({', '.join(comparison.circumstances)})" if comparison.circumstances else ""
         return Status.FAILS, seen + cause
     # Every interval must lie inside the allowance; as all of them must, no adjustment is due (Berger 1982,
     # "Multiparameter Hypothesis Testing and Acceptance Sampling"). That nothing at all changed can never be proven, so

@@ -111,6 +111,8 @@ def confidence_interval(
 def detectable_effect(deltas: Deltas, critical: float) -> tuple[float, ...]:
     """For each metric the smallest true mean delta that the test finds with 80 % power, in the metric's unit.
 
+    Infinite where the rows are too few, or where no row moved and so nothing is known of their spread.
+
     Args:
         deltas: (rows, metrics) float64.
         critical: the critical value of the test, see `PairedTest`.
@@ -122,7 +124,8 @@ def detectable_effect(deltas: Deltas, critical: float) -> tuple[float, ...]:
     if rows <= critical**2:
         return (math.inf,) * int(deltas.shape[1])
     errors = deltas.std(axis=0, ddof=1) / math.sqrt(rows)
-    return tuple(float(error) for error in errors * (_as_t(critical, rows) + _power_quantile()))
+    effects = errors * (_as_t(critical, rows) + _power_quantile())
+    return tuple(float(effect) if effect > 0 else math.inf for effect in effects)
 
 
 def rows_needed(deltas: NDArray[np.float64], critical: float, effect: float) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.arm import Arm, Manifest, ModelIdentity, Role, ScoredRow
+from harness.arm import Arm, Manifest, ModelIdentity, Role, ScoredRow, hash_ids, mean_score
 
 
 def make_arm(
@@ -27,12 +27,12 @@ def make_arm(
         role=role,
         task="summarization",
         model=ModelIdentity(name="m", weights=weights, tensors=1, parameters=1, tokenizer="t"),
-        rows="rows-" + "-".join(ids),
+        rows=hash_ids([(entry, f"hash-{entry}") for entry in ids]),
         encoding={"prefix": "p", "max_input_tokens": 1, "max_target_tokens": 1},
         generation={"engine": "transformers", "num_beams": 1},
         metrics={name: f"{name}|signature" for name in columns},
         environment={"python": "3"},
-        scores={name: sum(values) / len(values) if values else 0.0 for name, values in columns.items()},
+        scores={name: mean_score(values) for name, values in columns.items()},
     )
     rows = tuple(
         ScoredRow(

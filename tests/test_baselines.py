@@ -11,7 +11,7 @@ from harness.errors import BaselineError
 from tests.arms import make_arm
 
 BASE = make_arm([1.0, 2.0])
-TUNED = make_arm([5.0, 6.0], role="tuned", weights="w2")
+TUNED = make_arm([5.0, 6.0], role="tuned", weights="w2", outputs=["a", "b"])
 
 
 def test_what_is_stored_is_read(tmp_path: Path) -> None:
@@ -22,6 +22,31 @@ def test_what_is_stored_is_read(tmp_path: Path) -> None:
     assert (baseline.base, baseline.tuned) == (BASE, TUNED)
     assert read_baseline(tmp_path, "other") is None
     assert list_baselines(tmp_path) == [BASE, TUNED]
+
+
+def test_storing_again_replaces_both_arms_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure while writing leaves the old baseline whole, and nothing half-written beside it."""
+    store_baseline(tmp_path, base=BASE, tuned=TUNED)
+    other = make_arm([7.0, 8.0], role="tuned", weights="w3")
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.arm.hash_text", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store_baseline(tmp_path, base=BASE, tuned=other)
+    baseline = read_baseline(tmp_path, "x")
+    assert baseline is not None
+    assert baseline.tuned == TUNED
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    store_baseline(tmp_path, base=BASE, tuned=other)
+    assert [arm.manifest.model.weights for arm in list_baselines(tmp_path)] == ["w", "w3"]
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_run_that_learned_nothing_is_not_accepted(tmp_path: Path) -> None:
+    """Equal outputs would make a baseline that every failure equals."""
+    BASE.write(tmp_path / "run" / "base")
+    make_arm([1.0, 2.0], role="tuned", weights="w2").write(tmp_path / "run" / "tuned")
+    with pytest.raises(BaselineError, match="say the same in all 2 rows"):
+        accept_run(tmp_path / "run", "x", tmp_path / "baselines")
 
 
 def test_half_a_baseline_is_an_error(tmp_path: Path) -> None:
@@ -48,7 +73,7 @@ def test_a_run_is_accepted_for_its_own_experiment(tmp_path: Path) -> None:
         TUNED.write(tmp_path / "runs" / "x" / name / "tuned")
     newest = newest_run(tmp_path / "runs", "x")
     assert newest.name == "20260102"
-    with pytest.raises(BaselineError, match='a run of "x", not of "y"'):
+    with pytest.raises(BaselineError, match='holds the arm "base" of "x"'):
         accept_run(newest, "y", tmp_path / "baselines")
     assert accept_run(newest, "x", tmp_path / "baselines") == tmp_path / "baselines" / "x"
     with pytest.raises(BaselineError, match='no run of "y"'):

@@ -184,7 +184,7 @@ def test_equal_outputs_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 def test_exploding_loss_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A learning rate that blows the weights up ends with code 6 and the step."""
-    options = ["--set", "training.learning_rate=1e30", "--set", "training.max_gradient_norm=1e30"]
+    options = ["--set", "training.learning_rate=1e6", "--set", "training.max_gradient_norm=1e30"]
     assert call(monkeypatch, "run", *SETS, *options) == 6
     assert "NonFiniteLossError: The loss is" in capsys.readouterr().err
 

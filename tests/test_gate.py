@@ -224,9 +224,36 @@ def test_other_sentences_are_refused(sentence: str, message: str) -> None:
         parse_requirement(sentence, ("rouge1", "rouge2"))
 
 
-def test_environment_changes_are_named() -> None:
-    """A library that changed since the baseline was stored is said beside the numbers."""
+def test_changed_circumstances_are_named() -> None:
+    """A library or a training setting that changed since the baseline was stored is said beside the numbers."""
     now = make_arm([1.0, 2.0], environment={"python": "3", "torch": "2.13"})
     then = make_arm([1.0, 2.0], environment={"python": "3", "torch": "2.12"})
     comparison: Comparison = compare(now, then, SETTINGS, title="t")
-    assert comparison.environment == ("torch 2.12 → 2.13",)
+    assert comparison.circumstances == ("torch 2.12 → 2.13",)
+    longer, shorter = (make_arm([1.0, 2.0], role="tuned", training={"epochs": epochs}) for epochs in (6, 1))
+    assert compare(shorter, longer, SETTINGS, title="t").circumstances == ("epochs 6 → 1",)
+
+
+@pytest.mark.parametrize("changed", [1, 3, 5])
+def test_a_few_changed_outputs_are_no_drift(changed: int) -> None:
+    """An upgrade that changes 1, 3 or 5 of 200 outputs holds: the intervals exclude a difference that matters."""
+    stored = noisy(0, seed=1)
+    rows = [
+        row.model_copy(update={"output": "new", "scores": {"rouge1": row.scores["rouge1"] - 3}}) if n < changed else row
+        for n, row in enumerate(stored.rows)
+    ]
+    now = stored.model_copy(update={"rows": tuple(rows)})
+    (finding,) = verdict_of(STILL, base=now, tuned=noisy(20), stored_base=stored).findings
+    assert finding.status is Status.HOLDS
+    assert f"{changed} of 200 outputs changed" in finding.reason
+
+
+def test_arms_without_rows_are_not_comparable() -> None:
+    """Nothing compared is never a pass."""
+    assert compare(make_arm([]), make_arm([]), SETTINGS, title="t").outcome is Outcome.NOT_COMPARABLE
+
+
+def test_equal_outputs_fail_whatever_is_required() -> None:
+    """A tuned model that says what base says never passes, even where no sentence asks for a gain."""
+    base, tuned = make_arm([1.0, 2.0]), make_arm([1.0, 2.0], weights="b")
+    assert verdict_of(STILL, base=base, tuned=tuned, stored_base=base).exit_code is ExitCode.IDENTICAL

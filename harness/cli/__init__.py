@@ -39,7 +39,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="finetune-harness", prog_name="harness")
 def cli() -> None:
-    r"""Is the fine-tuned model really better than its base, and is it still?
+    """Is the fine-tuned model really better than its base, and is it still?
 
     \b
     Exit codes:
@@ -50,7 +50,9 @@ def cli() -> None:
       4  nothing comparable to compare with
       5  base and tuned are one model, or say the same
       6  the pipeline is broken: labels or loss
-    """
+      70 a bug in the harness
+      130 stopped by Ctrl-C
+    """  # noqa: D301 - click's mark for lines to leave as they are
 
 
 def main() -> Any:
@@ -79,6 +81,10 @@ def _report(error: Exception) -> int:
     if isinstance(error, HarnessError):
         click.echo(f"{type(error).__name__}: {error}", err=True)
         return exit_code_of(error)
+    if isinstance(error, OSError):
+        # Permissions, names that are too long, a folder that is gone: the machine's fault or the user's, not a bug.
+        click.echo(f"{type(error).__name__}: {error}. Check that path, or choose another.", err=True)
+        return ExitCode.USAGE
     import traceback
 
     traceback.print_exception(error)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.arm import Arm
 from harness.baselines import accept_run, list_baselines, newest_run
 
 FOLDER = click.Path(path_type=Path)
@@ -28,7 +29,10 @@ def accept(experiment: str, run_folder: Path | None, runs: Path, baselines: Path
     """Store both arms of a run of EXPERIMENT as the baseline that later runs are compared with."""
     chosen = run_folder or newest_run(runs, experiment)
     place = accept_run(chosen, experiment, baselines)
-    click.echo(f"Stored {chosen} as {place}. Look at the difference and commit it: git diff {place}")
+    click.echo(f"Stored {chosen} as {place}.")
+    for arm in list_baselines(baselines, experiment):
+        click.echo(describe(arm))
+    click.echo(f"Look at the difference and commit it: git add -N {place}; git diff {place}")
 
 
 @baseline.command("list")
@@ -39,5 +43,10 @@ def show_list(baselines: Path) -> None:
     if not arms:
         click.echo(f"No arm is stored in {baselines}.")
     for arm in arms:
-        scores = ", ".join(f"{name} {score:.2f}" for name, score in arm.manifest.scores.items())
-        click.echo(f"{arm.manifest.experiment}  {arm.manifest.role:5}  {len(arm.rows)} rows  {scores}")
+        click.echo(describe(arm))
+
+
+def describe(arm: Arm) -> str:
+    """An arm in one line."""
+    scores = ", ".join(f"{name} {score:.2f}" for name, score in arm.manifest.scores.items())
+    return f"{arm.manifest.experiment}  {arm.manifest.role:5}  {len(arm.rows)} rows  {scores}"

@@ -65,7 +65,7 @@ def execute(experiment: Experiment, *, runs: Path, baselines: Path, as_json: boo
     from harness.report.facts import describe_run
     from harness.report.folder import require_writable, write_run
 
-    require_writable(runs)
+    require_writable(runs, experiment.name)
     done = run(experiment, baselines=baselines, say=lambda line: click.echo(line, err=True))
     folder = write_run(done, runs)
     if as_json:
@@ -89,7 +89,7 @@ def parse_change(change: str) -> tuple[str, object]:
         )
     try:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return name.strip(), value
 
 

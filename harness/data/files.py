@@ -29,12 +29,12 @@ def read_path(path: Path, settings: DataSettings, *, split: str) -> Iterator[Row
     if is_saved_dataset(path):
         yield from to_rows(_read_saved(path, split), settings, where=str(path))
     elif path.is_dir():
-        files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in READERS]
+        files = [file for file in sorted(path.glob("[!.]*")) if file.suffix.lower() in READERS and file.is_file()]
         if not files:
             raise DataError(f"The folder {path} holds no data file.", fix=f"Formats: {', '.join(READERS)}.")
         several = len(files) > 1
         for file in files:
-            yield from _read_file(file, settings, prefix=f"{file.stem}-" if several else "")
+            yield from _read_file(file, settings, prefix=f"{file.name}-" if several else "")
     elif path.exists():
         yield from _read_file(path, settings, prefix="")
     else:
@@ -62,12 +62,15 @@ def _read_csv(path: Path) -> Iterator[Record]:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, strict=True)
+        columns = list(reader.fieldnames or ())
+        if len(set(columns)) < len(columns):
+            raise DataError(f"{path} names a column twice: {', '.join(columns)}.", fix="Give each column its own name.")
         try:
             for record in reader:
                 if None in record or None in record.values():
                     raise DataError(
                         f"{path}, line {reader.line_num}: the number of cells is not the number of columns "
-                        f"({len(reader.fieldnames or ())}).",
+                        f"({len(columns)}).",
                         fix="Quote cells that hold commas or line breaks.",
                     )
                 yield record
@@ -84,7 +87,7 @@ def _read_json_lines(path: Path) -> Iterator[Record]:
                 continue
             try:
                 record = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(
                     f"{path}, line {number} is not JSON: {error}.", fix="One JSON object a line is expected."
                 ) from error
@@ -101,7 +104,7 @@ def _read_parquet(path: Path) -> Iterator[Record]:
         with ParquetFile(path) as file:
             for batch in file.iter_batches():
                 yield from batch.to_pylist()
-    except ArrowException as error:
+    except (ArrowException, ValueError, OverflowError) as error:
         raise DataError(f"{path} cannot be read: {error}.", fix="Check how it was written.") from error
 
 
@@ -116,7 +119,10 @@ def _read_saved(path: Path, split: str) -> Iterator[Record]:
         if split not in saved:
             raise DataError(f'{path} has no split "{split}".', fix=f"Set data.split to one of: {', '.join(saved)}.")
         saved = saved[split]
-    yield from saved
+    try:
+        yield from saved
+    except Exception as error:
+        raise DataError(f"The data set in {path} is damaged: {error}.", fix="Save it anew.") from error
 
 
 READERS: dict[str, Callable[[Path], Iterator[Record]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def _draw(settings: DataSettings, source: str, split: str, count: int, *, apart_
 
 def read_source(source: str, settings: DataSettings, *, split: str) -> Iterator[Row]:
     """All rows of a file, a folder or a hub data set, in their order."""
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # noqa: PTH111 - Path.expanduser fails for unknown users
     # "rows.csv" is a file that is not there; "owner/news-v1.5" may be a data set.
     if path.exists() or not looks_like_hub_name(source) or path.suffix[1:].isalpha():
         return read_path(path, settings, split=split)

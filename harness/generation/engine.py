@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from harness.models.special_tokens import read_special_token
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from harness.config import GenerationSettings
     from harness.tasks.task import EncodedRow
 
-Resolved = dict[str, int | float | str | bool | None]
+Resolved = dict[str, int | float | str | bool | list[int] | None]
 """Generation settings with every default filled in; names as in transformers' ``GenerationConfig``."""
 
 
@@ -36,7 +38,7 @@ def resolve_settings(model: PreTrainedModel, settings: GenerationSettings) -> Re
     Nothing is taken from a checkpoint's ``generation_config.json``: it would differ between base and tuned, or between
     two library versions, without a word.
     """
-    pad, eos, start = (_read_token(model.config, name) for name in ("pad", "eos", "decoder_start"))
+    pad, eos, start = (read_special_token(model.config, name) for name in ("pad", "eos", "decoder_start"))
     return {
         "engine": settings.engine,
         "do_sample": False,
@@ -50,9 +52,3 @@ def resolve_settings(model: PreTrainedModel, settings: GenerationSettings) -> Re
         "eos_token_id": eos,
         "decoder_start_token_id": pad if start is None else start,
     }
-
-
-def _read_token(config: object, name: str) -> int | None:
-    """A special token's id; some checkpoints hold a list of one, and some hold nothing."""
-    value = getattr(config, f"{name}_token_id", None)
-    return value[0] if isinstance(value, list) else value

@@ -17,6 +17,7 @@ from harness.config import ModelSettings
 from harness.errors import ModelError
 from harness.fingerprint import hash_text, hash_weights
 from harness.models.locate import locate_model
+from harness.models.special_tokens import read_special_token
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +72,12 @@ def load_model(settings: ModelSettings, *, auto_class: str) -> LoadedModel:
         raise ModelError(
             f'The model "{settings.name}" cannot be loaded as {auto_class}: '
             f"{type(error).__name__}: {_first_line(error)}.",
-            fix="Give a folder with config.json, model.safetensors and tokenizer files, or another model.",
+            fix=f"Give a checkpoint that {auto_class} can load: config.json, model.safetensors and tokenizer files.",
         ) from error
     _require_complete(settings.name, report)
     _require_fitting_tokenizer(settings.name, model, tokenizer)
+    _require_special_tokens(settings.name, model, tokenizer)
+    _require_finite(settings.name, model)
     return LoadedModel(name=settings.name, model=model.eval(), tokenizer=tokenizer)
 
 
@@ -130,6 +133,36 @@ def _require_fitting_tokenizer(name: str, model: PreTrainedModel, tokenizer: Pre
             why="Batches cannot be padded, or texts cannot end.",
             fix="Set both in tokenizer_config.json.",
         )
+
+
+def _require_special_tokens(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Generation ends by the model's EOS and training teaches the tokenizer's: they must be the same token."""
+    ids = {key: read_special_token(model.config, key) for key in ("pad", "eos", "decoder_start")}
+    places = model.get_input_embeddings().num_embeddings
+    ends = ids["eos"] if isinstance(ids["eos"], list) else [ids["eos"]]
+    if tokenizer.eos_token_id not in ends:
+        raise ModelError(
+            f'The config of "{name}" ends texts with token {ids["eos"]}, its tokenizer with {tokenizer.eos_token_id}.',
+            why="The model would learn to stop by a token that generation does not stop at.",
+            fix="Set eos_token_id in config.json to the tokenizer's.",
+        )
+    wrong = [key for key in ("pad", "decoder_start") if not (isinstance(ids[key], int) and 0 <= ids[key] < places)]
+    if model.config.is_encoder_decoder and wrong:
+        raise ModelError(
+            f'The config of "{name}" has no usable {" and ".join(f"{key}_token_id" for key in wrong)}.',
+            why="The decoder has nothing to start from.",
+            fix="Set it in config.json; T5 starts with pad.",
+        )
+
+
+def _require_finite(name: str, model: PreTrainedModel) -> None:
+    for key, weight in model.named_parameters():
+        if not bool(weight.isfinite().all()):
+            raise ModelError(
+                f'The weights of "{name}" hold NaN or infinity, first in {key}.',
+                why="Everything computed from them is NaN.",
+                fix="Give a checkpoint from before the training broke.",
+            )
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -42,7 +43,7 @@ def locate_model(settings: ModelSettings) -> Place:
     embedded = Path(str(resources.files("harness"))) / "models" / settings.name
     if looks_like_hub_name(settings.name) and (embedded / "config.json").is_file():
         return Place(path=str(embedded), local=True)
-    folder = Path(settings.name).expanduser()
+    folder = Path(os.path.expanduser(settings.name))  # noqa: PTH111 - Path.expanduser fails for unknown users
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise ModelError(

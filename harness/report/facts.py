@@ -62,7 +62,7 @@ def _describe_comparison(comparison: Comparison) -> dict[str, Any]:
         "rows": comparison.rows,
         "changed_outputs": comparison.changed,
         "differences": list(comparison.differences),
-        "environment": list(comparison.environment),
+        "circumstances": list(comparison.circumstances),
         "metrics": [
             {
                 "metric": entry.metric,

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from harness.experiment import say_losses
+from harness.experiment import say_labels, say_losses
 from harness.report.wording import MARKS, column_titles, metric_cells, say_stored, what_to_do
 
 if TYPE_CHECKING:
     from harness.experiment import Run
 
 
+SHOWN = 3
+"""How many rows with gains are shown, and how many with losses."""
+LONGEST = 300
+"""Characters of a text that are shown."""
 LEGEND = (
     "p is two-sided and adjusted for all metrics (sign flips, max-T). Each interval is of its metric alone. "
     "*Detectable* is the smallest true difference that these rows show with 80 % power. All in percent points."
@@ -42,9 +46,13 @@ def write_markdown(run: Run) -> str:
         "",
         *([f"- {_escape(say_stored(other))}" for other in run.verdict.comparisons.stored] or ["None is stored."]),
         "",
+        "## Rows that moved most",
+        "",
+        *_say_rows(run),
         "## How it came about",
         "",
-        f"- Labels: {_say_labels(run)}",
+        f"- Labels: {say_labels(run.labels)}.",
+        f"- Evaluation: {run.base.manifest.inputs_cut} of {len(run.base.rows)} inputs were cut.",
         f"- Training: {_say_training(run)}",
         f"- Model: `{_escape(manifest.model.name)}`, {manifest.model.parameters:,} parameters; {_say_weights(run)}",
         f"- Environment: {', '.join(f'{name} {value}' for name, value in manifest.environment.items())}.",
@@ -59,12 +67,22 @@ def write_markdown(run: Run) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _say_labels(run: Run) -> str:
-    labels = run.labels
-    return (
-        f"{labels.supervised_tokens:,} supervised tokens in {labels.rows} training rows decode to the targets, each "
-        f"with one EOS; {labels.targets_cut} targets and {labels.inputs_cut} inputs were cut."
-    )
+def _say_rows(run: Run) -> list[str]:
+    """The rows with the largest gains and the largest losses of the first metric, with their texts."""
+    comparison = run.verdict.comparisons.tuned_base
+    if not comparison.metrics:
+        return []
+    metric = comparison.metrics[0].metric
+    deltas = comparison.column(metric).tolist()
+    order = sorted(range(len(deltas)), key=deltas.__getitem__)
+    lines = []
+    for number in dict.fromkeys([*order[: -SHOWN - 1 : -1], *order[:SHOWN]]):
+        base, tuned = run.base.rows[number], run.tuned.rows[number]
+        target = next((row.target for row in run.splits.eval if row.id == base.id), "")
+        lines.append(f"- `{_escape(base.id)}`, {metric} {deltas[number]:+.2f}")
+        for name, text in (("target", target), ("base", base.output), ("tuned", tuned.output)):
+            lines.append(f"  - {name}: {_escape(text[:LONGEST])}")
+    return [*lines, ""]
 
 
 def _say_training(run: Run) -> str:

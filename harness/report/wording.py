@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from harness.comparison import Outcome
 from harness.gate import Status
 
 if TYPE_CHECKING:
@@ -50,31 +51,32 @@ def say_stored(comparison: Comparison) -> str:
     if comparison.differences:
         return f"{comparison.title}: not comparable, different {'; '.join(comparison.differences)}"
     if comparison.changed == 0:
-        return f"{comparison.title}: all {comparison.rows} outputs are the same{_say_environment(comparison)}"
+        return f"{comparison.title}: all {comparison.rows} outputs are the same{_say_circumstances(comparison)}"
     furthest = max(comparison.metrics, key=lambda entry: abs(entry.delta))
     return (
         f"{comparison.title}: {comparison.outcome} ({comparison.changed} of {comparison.rows} outputs changed; "
         f"{furthest.metric} {furthest.delta:+.2f}, needs {say_number(furthest.detectable)} to be seen)"
-        f"{_say_environment(comparison)}"
+        f"{_say_circumstances(comparison)}"
     )
 
 
-def _say_environment(comparison: Comparison) -> str:
-    """Which versions and devices are others than when the arm was stored."""
-    return f"; changed since: {', '.join(comparison.environment)}" if comparison.environment else ""
+def _say_circumstances(comparison: Comparison) -> str:
+    """Which settings, versions and devices are others than when the arm was stored."""
+    return f"; changed since: {', '.join(comparison.circumstances)}" if comparison.circumstances else ""
 
 
 def what_to_do(run: Run) -> str:
     """The one next step."""
-    name = run.experiment.name
-    statuses = {finding.status for finding in run.verdict.findings}
-    stored = run.verdict.comparisons.stored
-    if run.verdict.passed and stored and all(comparison.changed == 0 for comparison in stored):
-        return "Nothing to do."
-    if run.verdict.passed:
-        return f"To store this run as the baseline: harness baseline accept {name}"
+    verdict, name = run.verdict, run.experiment.name
+    statuses = {finding.status for finding in verdict.findings}
+    if verdict.outcome is Outcome.IDENTICAL:
+        return "Training changed no word: look at losses.jsonl, then raise learning rate or epochs."
+    if Status.FAILS in statuses:
+        return "Compare the outputs row by row: the rows that moved most stand in report.md of the run's folder."
     if Status.NOT_COMPARABLE in statuses:
         return f"Look at the outputs; if they are what you want, store them: harness baseline accept {name}"
-    if statuses & {Status.FAILS, Status.IDENTICAL}:
-        return "Compare the outputs row by row: rows.jsonl of base and tuned in the run's folder."
-    return "Raise data.eval_rows, or ask for a larger difference: gate.smallest_effect."
+    if Status.UNDECIDED in statuses:
+        return "Raise data.eval_rows; how many rows it takes stands beside each requirement."
+    if verdict.comparisons.stored and all(comparison.changed == 0 for comparison in verdict.comparisons.stored):
+        return "Nothing to do."
+    return f"To store this run as the baseline: harness baseline accept {name}"

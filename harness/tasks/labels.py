@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import LabelError
+from harness.errors import LabelError, UsageError
 from harness.tasks.task import IGNORE_INDEX, Batch
 
 if TYPE_CHECKING:
@@ -77,7 +77,22 @@ def check_labels(
 
     Raises:
         LabelError: one of these does not hold.
+        UsageError: there are more or fewer targets than rows.
     """
+    if len(targets) != len(batch["labels"]):
+        raise UsageError(
+            f"The batch has {len(batch['labels'])} rows of labels and there are {len(targets)} targets.",
+            fix="Give the target of each row, in the batch's order.",
+        )
+    if "attention_mask" not in batch:
+        raise LabelError(
+            "The batch has no attention mask.",
+            why="transformers 5 takes padding for text then, and says nothing.",
+            fix="Let the tokenizer or the collator make the mask.",
+        )
+    import torch
+
+    batch = {name: torch.as_tensor(values) for name, values in batch.items()}
     cut = [False] * len(targets) if cut is None else cut
     for number, (target, labels, shortened) in enumerate(zip(targets, batch["labels"].tolist(), cut, strict=True)):
         _check_row(number, target, labels, tokenizer, cut=shortened)

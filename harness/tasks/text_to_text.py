@@ -9,7 +9,7 @@ from transformers import DataCollatorForSeq2Seq, PreTrainedModel, PreTrainedToke
 
 from harness.config import EncodingSettings
 from harness.data.rows import Row
-from harness.errors import EmptyTargetError
+from harness.errors import DataError, EmptyTargetError
 from harness.tasks.task import IGNORE_INDEX, Collator, EncodedRow
 
 
@@ -28,6 +28,7 @@ class TextToText:
         """Turn rows into token ids, truncated to the limits; nothing is padded yet.
 
         Raises:
+            DataError: no token of an input is left beside EOS.
             EmptyTargetError: no token of a target is left beside EOS; the message names the rows.
         """
         prefix = self.prefix if settings.prefix is None else settings.prefix
@@ -44,6 +45,13 @@ class TextToText:
             )
             for row, source, target in zip(rows, sources, targets, strict=True)
         ]
+        unread = [row.id for row in encoded if set(row.input_ids) <= {tokenizer.eos_token_id}]
+        if unread:
+            raise DataError(
+                f"{len(unread)} of {len(rows)} rows have nothing to read: no token of the input is left beside EOS "
+                f"(encoding.max_input_tokens = {settings.max_input_tokens}): rows {', '.join(unread[:5])}.",
+                fix="Raise encoding.max_input_tokens, or drop these rows.",
+            )
         empty = [row.id for row in encoded if set(row.labels) <= {tokenizer.eos_token_id}]
         if empty:
             raise EmptyTargetError(

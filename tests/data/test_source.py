@@ -75,7 +75,10 @@ def test_several_files_keep_their_rows_apart(tmp_path: Path) -> None:
     """Rows of two files in one folder have ids of their own, and each file may name its columns its own way."""
     (tmp_path / "a.jsonl").write_text('{"document": "d1", "summary": "s1"}\n', encoding="utf-8")
     (tmp_path / "b.csv").write_text("id,input,target\n7,d2,s2\n", encoding="utf-8")
-    assert [(row.id, row.input, row.target) for row in read(tmp_path)] == [("a-0", "d1", "s1"), ("b-0", "d2", "s2")]
+    assert [(row.id, row.input, row.target) for row in read(tmp_path)] == [
+        ("a.jsonl-0", "d1", "s1"),
+        ("b.csv-0", "d2", "s2"),
+    ]
 
 
 def test_lists_are_references_and_sentences(tmp_path: Path) -> None:
@@ -97,6 +100,9 @@ FAULTS: dict[str, tuple[str, str | None, dict[str, object], type[Exception], str
     "long line": ("rows.csv", "input,target\na,b,c\n", {}, DataError, "line 2: the number of cells"),
     "open quote": ("rows.csv", 'input,target\n"a,b\n', {}, DataError, "after line 1.*open quote"),
     "broken JSON": ("rows.jsonl", '{"input": "a", "target": "b"}\n{"input\n', {}, DataError, "line 2 is not JSON"),
+    "column twice": ("rows.csv", "input,target,target\na,b,c\n", {}, DataError, "names a column twice"),
+    "half an emoji": ("rows.jsonl", '{"input": "\\ud83d", "target": "b"}\n', {}, DataError, "half of a character"),
+    "endless number": ("rows.jsonl", '{"input": ' + "9" * 5000 + "}\n", {}, DataError, "line 1 is not JSON"),
     "JSON list": ("rows.jsonl", "[1, 2]\n", {}, DataError, "line 1 is no JSON object"),
     "number cell": ("rows.jsonl", '{"input": "a", "target": 3}\n', {}, DataError, "no text but int: 3"),
     "null cell": ("rows.jsonl", '{"input": null, "target": "b"}\n', {}, DataError, 'column "input" is empty'),

@@ -83,6 +83,29 @@ def larger_vocabulary(folder: Path) -> None:
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
 
 
+def other_eos(folder: Path) -> None:
+    edit_config(folder, eos_token_id=7)
+
+
+def no_start(folder: Path) -> None:
+    edit_config(folder, decoder_start_token_id=None)
+
+
+def start_out_of_range(folder: Path) -> None:
+    edit_config(folder, decoder_start_token_id=99_999)
+
+
+def edit_config(folder: Path, **changes: object) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, **changes}), encoding="utf-8")
+
+
+def nan_weights(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["shared.weight"][3, 4] = float("nan")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -95,6 +118,10 @@ def larger_vocabulary(folder: Path) -> None:
         (unknown_type, "cannot be loaded"),
         (no_tokenizer, "holds no tokenizer"),
         (no_pad, "no pad or no EOS"),
+        (other_eos, "ends texts with token 7, its tokenizer with 1"),
+        (no_start, "no usable decoder_start_token_id"),
+        (start_out_of_range, "no usable decoder_start_token_id"),
+        (nan_weights, r"hold NaN or infinity, first in shared\.weight"),
         (larger_vocabulary, "has 2049 tokens and the model embeds 2048"),
     ],
 )

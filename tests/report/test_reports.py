@@ -143,6 +143,10 @@ def test_place_that_cannot_be_written_is_found_before_training(tmp_path: Path) -
     """A file in the way is named; a folder that does not exist yet is fine."""
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(UsageError, match="not writable"):
-        require_writable(tmp_path / "file" / "runs")
-    require_writable(tmp_path / "new" / "runs")
+        require_writable(tmp_path / "file" / "runs", "x")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "x").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="not writable"):
+        require_writable(tmp_path / "runs", "x")
+    require_writable(tmp_path / "new" / "runs", "x")
     assert not (tmp_path / "new").exists()

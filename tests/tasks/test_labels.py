@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Config, T5For
 
 from harness.config import EncodingSettings
 from harness.data.rows import Row
-from harness.errors import EmptyTargetError, LabelError
+from harness.errors import EmptyTargetError, LabelError, UsageError
 from harness.models.loading import LoadedModel
 from harness.tasks.labels import audit_labels, check_labels
 from harness.tasks.summarization import SUMMARIZATION
@@ -230,6 +230,18 @@ def test_planted_bug_is_found(bug: Callable[[Batch], None], pair: LoadedModel) -
     bug(batch)
     with pytest.raises(LabelError):
         check_labels(batch, targets, tokenizer)
+
+
+def test_batch_of_lists_and_wrong_counts(pair: LoadedModel) -> None:
+    """Lists will do as well as tensors; a missing mask or a target too many is said in plain words."""
+    row = Row(id="0", input="one", target="two")
+    batch = {name: values.tolist() for name, values in collate(pair, [row]).items()}
+    check_labels(batch, ["two"], pair.tokenizer)
+    with pytest.raises(UsageError, match="1 rows of labels and there are 2 targets"):
+        check_labels(batch, ["two", "three"], pair.tokenizer)
+    del batch["attention_mask"]
+    with pytest.raises(LabelError, match="no attention mask"):
+        check_labels(batch, ["two"], pair.tokenizer)
 
 
 def test_audit_counts_what_the_loss_sees(tiny_t5: LoadedModel) -> None:
