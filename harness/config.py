@@ -188,7 +188,9 @@ def _anchor(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Paths in a file are meant from that file's folder; what is not there may be a name, and stays as it is."""
     for group, name in (("data", "source"), ("data", "eval_source"), ("model", "name")):
         settings = content.get(group)
-        value = settings.get(name) if isinstance(settings, dict) else None
+        if not isinstance(settings, dict):
+            continue
+        value = settings.get(name)
         if isinstance(value, str) and value and (folder / value).exists():
             settings[name] = str(folder / value)
     return content

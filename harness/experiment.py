@@ -114,9 +114,8 @@ def run(
         say(f"labels: {say_labels(labels)}")
         cut = sum(row.input_cut for row in evaluation)
         if cut:
-            say(
-                f"evaluation: {cut} of {len(evaluation)} inputs were cut to {experiment.encoding.max_input_tokens} tokens"
-            )
+            limit = experiment.encoding.max_input_tokens
+            say(f"evaluation: {cut} of {len(evaluation)} inputs were cut to {limit} tokens")
     # Resolved once, from the base: training may touch the tuned model's config.
     settings = resolve_settings(loaded.model, experiment.generation)
     with clock.stage("base"):

@@ -8,8 +8,9 @@ from __future__ import annotations
 import io
 import pickle
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from harness.arm import Arm
     from harness.baselines import Baseline
     from harness.config import Experiment
+    from harness.errors import HarnessError
     from harness.experiment import Run
-    from harness.gate import Finding, Verdict
+    from harness.gate import Verdict
 
 EXPERIMENT = "harness_experiment"
 BASELINES = "harness_baselines"
@@ -42,22 +44,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption(
         "--harness-update-baselines", dest=UPDATE, action="store_true",
-        help="store the arms of this session's run as the new baseline",
+        help="store the arms of this session's run as the new baseline; implies --harness-check",
     )  # fmt: skip
     parser.addini(EXPERIMENT, "a preset or a file like harness.toml")
     parser.addini(BASELINES, "where stored arms are", default="baselines")
 
 
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say which experiment is checked."""
+    if not _is_checked(config):
+        return None
+    return f"harness: experiment {_load_experiment(config).name}, baselines in {_baselines_folder(config)}"
+
+
 @pytest.fixture(scope="session")
 def harness_experiment(pytestconfig: pytest.Config) -> Experiment:
     """The experiment of this session."""
-    return _load_experiment(pytestconfig)
+    return _or_fail(lambda: _load_experiment(pytestconfig))
 
 
 @pytest.fixture(scope="session")
 def harness_run(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The experiment's run: trained and scored once a session, also under xdist."""
-    return _run_once(pytestconfig, tmp_path_factory)
+    return _or_fail(lambda: _run_once(pytestconfig, tmp_path_factory))
 
 
 @pytest.fixture(scope="session")
@@ -83,26 +92,17 @@ def harness_baseline(pytestconfig: pytest.Config, harness_experiment: Experiment
     """The stored arms of the experiment, or nothing."""
     from harness.baselines import read_baseline
 
-    return read_baseline(_baselines_folder(pytestconfig), harness_experiment.name)
+    return _or_fail(lambda: read_baseline(_baselines_folder(pytestconfig), harness_experiment.name))
 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """With ``--harness-check``, add one test for each requirement of the experiment."""
-    if config.getoption(CHECK):
+    if _is_checked(config):
         experiment = _load_experiment(config)
         items.extend(
             RequirementItem.from_parent(session, name=f"{experiment.name}: {sentence}", number=number)
             for number, sentence in enumerate(experiment.gate.require)
         )
-
-
-class RequirementFailedError(Exception):
-    """A requirement does not hold; carries the finding and the printed verdict."""
-
-    def __init__(self, finding: Finding, table: str) -> None:
-        super().__init__(finding, table)
-        self.finding = finding
-        self.table = table
 
 
 class RequirementItem(pytest.Item):
@@ -115,84 +115,109 @@ class RequirementItem(pytest.Item):
     def runtest(self) -> None:
         """Run the experiment, once a session, and look at this requirement."""
         factory: pytest.TempPathFactory = self.config._tmp_path_factory  # type: ignore[attr-defined]  # noqa: SLF001
-        run = _run_once(self.config, factory)
+        run = _or_fail(lambda: _run_once(self.config, factory))
         finding = run.verdict.findings[self._number]
         if finding.status != "holds":
-            raise RequirementFailedError(finding, _print_run(run))
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
-        """A headline, the table and what to do; no traceback, for it is no bug of the test's."""
-        from harness.errors import HarnessError
-
-        if isinstance(excinfo.value, RequirementFailedError):
-            finding = excinfo.value.finding
-            return f'"{finding.sentence}" {finding.status}: {finding.reason}\n\n{excinfo.value.table}'
-        if isinstance(excinfo.value, HarnessError):
-            return f"{excinfo.typename}: {excinfo.value}"
-        return str(super().repr_failure(excinfo))
+            headline = f'"{finding.sentence}" {finding.status}: {finding.reason}'
+            # No traceback: it is no bug of the test's.
+            pytest.fail(f"{headline}\n\n{_print_run(run)}", pytrace=False)
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Where the item stands in pytest's reports."""
         return self.path, None, self.name
 
 
+T = TypeVar("T")
+
+
+def _or_fail(action: Callable[[], T]) -> T:
+    """Do it; an error of the harness fails the test with its message, which needs no traceback."""
+    from harness.errors import HarnessError
+
+    try:
+        return action()
+    except HarnessError as error:
+        return pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+
+
+def _is_checked(config: pytest.Config) -> bool:
+    return bool(config.getoption(CHECK) or config.getoption(UPDATE))
+
+
+def _project_folder(config: pytest.Config) -> Path:
+    """The nearest folder, from pytest's root upwards, that has a harness.toml; the root where none has."""
+    folders = (config.rootpath, *config.rootpath.parents)
+    return next((folder for folder in folders if (folder / "harness.toml").is_file()), config.rootpath)
+
+
 def _load_experiment(config: pytest.Config) -> Experiment:
     from harness.config import load_experiment
     from harness.errors import UsageError
 
-    choice = config.getoption(EXPERIMENT) or config.getini(EXPERIMENT) or None
-    if choice is None and (config.rootpath / "harness.toml").is_file():
-        choice = str(config.rootpath / "harness.toml")
-    elif choice is not None and (config.rootpath / choice).is_file():
-        choice = str(config.rootpath / choice)
+    folder = _project_folder(config)
+    choice = str(config.getoption(EXPERIMENT) or config.getini(EXPERIMENT) or "harness.toml")
     try:
-        return load_experiment(choice)
-    except UsageError as error:
+        if (folder / choice).is_file():
+            return load_experiment(str(folder / choice))
+        return load_experiment(None if choice == "harness.toml" else choice)
+    except (UsageError, OSError) as error:
         raise pytest.UsageError(str(error)) from error
 
 
 def _baselines_folder(config: pytest.Config) -> Path:
-    return config.rootpath / str(config.getoption(BASELINES) or config.getini(BASELINES))
+    return _project_folder(config) / str(config.getoption(BASELINES) or config.getini(BASELINES))
 
 
-_RUN: pytest.StashKey[Run] = pytest.StashKey()
+_RUN: pytest.StashKey[Run | HarnessError] = pytest.StashKey()
 
 
 def _run_once(config: pytest.Config, factory: pytest.TempPathFactory) -> Run:
-    """The run of this session: from this process, from another worker's file, or made now."""
+    """The run of this session, or the error it ended with: from this process, from another worker, or made now."""
     if _RUN not in config.stash:
         worker = getattr(config, "workerinput", None)
-        config.stash[_RUN] = _run(config) if worker is None else _run_shared(config, factory.getbasetemp().parent)
-    return config.stash[_RUN]
+        config.stash[_RUN] = _try_run(config) if worker is None else _run_shared(config, factory.getbasetemp().parent)
+    ended = config.stash[_RUN]
+    if isinstance(ended, Exception):
+        raise ended
+    return ended
 
 
-def _run_shared(config: pytest.Config, folder: Path) -> Run:
+def _run_shared(config: pytest.Config, folder: Path) -> Run | HarnessError:
     """Under xdist the first worker runs and the others read what it wrote into the session's own folder."""
     from filelock import FileLock
 
     path = folder / "harness-run.pickle"
     with FileLock(folder / "harness-run.lock"):
-        if path.is_file():
-            shared: Run = pickle.loads(path.read_bytes())  # noqa: S301 - written by this session, in its own folder
-            return shared
-        run = _run(config)
-        path.write_bytes(pickle.dumps(run))
-    return run
+        if not path.is_file():
+            path.write_bytes(pickle.dumps(_try_run(config)))
+        ended: Run | HarnessError = pickle.loads(path.read_bytes())  # noqa: S301 - written by this very session
+    return ended
+
+
+def _try_run(config: pytest.Config) -> Run | HarnessError:
+    from harness.errors import HarnessError
+
+    try:
+        return _run(config)
+    except HarnessError as error:
+        return error
 
 
 def _run(config: pytest.Config) -> Run:
     from harness.baselines import read_baseline, store_baseline
     from harness.experiment import judge_again, run
+    from harness.report.folder import write_run
 
     experiment, folder = _load_experiment(config), _baselines_folder(config)
-    update = bool(config.getoption(UPDATE))
     with warnings.catch_warnings():
         # Warnings of the libraries below are not the user's test failures, even under -W error.
         warnings.simplefilter("ignore")
         done = run(experiment, baselines=folder)
-    if update:
+    if config.getoption(UPDATE):
         store_baseline(folder, base=done.base, tuned=done.tuned)
         done = judge_again(done, read_baseline(folder, experiment.name))
+    if _is_checked(config):
+        write_run(done, _project_folder(config) / "runs")
     return done
 
 
@@ -201,13 +226,21 @@ def _print_run(run: Run) -> str:
 
     from harness.report.terminal import print_run
 
-    console = Console(file=io.StringIO(), width=100, no_color=True)
-    print_run(run, console)
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+    text = io.StringIO()
+    print_run(run, Console(file=text, width=100, no_color=True))
+    return text.getvalue()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say which baseline was updated."""
-    if config.getoption(UPDATE) and _RUN in config.stash:
-        name = config.stash[_RUN].experiment.name
-        terminalreporter.write_line(f"harness: stored the baseline of {name}; look at it with git diff and commit it")
+    """Say where the run is, and that the stored baseline wants a look."""
+    if not _is_checked(config):
+        return
+    experiment = _load_experiment(config).name
+    terminalreporter.write_line(
+        f"harness: the run's outputs and report are in {_project_folder(config) / 'runs' / experiment}"
+    )
+    place = _baselines_folder(config) / experiment
+    if config.getoption(UPDATE) and place.is_dir():
+        terminalreporter.write_line(
+            f"harness: stored the baseline of {experiment}; look at {place} with git and commit it"
+        )

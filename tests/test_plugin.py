@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.data.source import newsroom_rows
 from tests.small import LEARNS, SMALL
 
 
@@ -67,16 +68,40 @@ def test_update_stores_the_baseline_and_the_next_session_passes(pytester: pytest
     """--harness-update-baselines writes both arms; afterwards the check compares with them and is green."""
     require = ["no metric may regress against the stored baseline", "base must not drift"]
     write_experiment(pytester.path, {**SMALL, "gate.require": require})
-    result = pytester.runpytest_subprocess("--harness-check", "--harness-update-baselines")
+    result = pytester.runpytest_subprocess("--harness-update-baselines")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*stored the baseline of mine*"])
     assert (pytester.path / "baselines" / "mine" / "tuned" / "rows.jsonl").is_file()
     pytester.runpytest_subprocess("--harness-check").assert_outcomes(passed=2)
+    assert len(list((pytester.path / "runs" / "mine").iterdir())) == 2
     rows = pytester.path / "baselines" / "mine" / "base" / "rows.jsonl"
     rows.write_text(rows.read_text(encoding="utf-8").replace("output", "0utput", 1), encoding="utf-8")
     damaged = pytester.runpytest_subprocess("--harness-check")
     damaged.assert_outcomes(failed=2)
     damaged.stdout.fnmatch_lines(["*BaselineError: *rows.jsonl does not match its own hash*"])
+
+
+def test_users_faults_need_no_traceback(pytester: pytest.Pytester) -> None:
+    """A missing file or a sentence that is not understood fails each test with one message, and runs once only."""
+    write_experiment(pytester.path, {**SMALL, "data.source": "none.csv"})
+    pytester.makepyfile("def test_one(harness_run): pass\n\ndef test_two(harness_tuned): pass")
+    result = pytester.runpytest_subprocess("--harness-check")
+    result.assert_outcomes(errors=2, failed=1)
+    result.stdout.fnmatch_lines(["*DataError: There is no file none.csv*"])
+    assert "Traceback" not in result.stdout.str()
+    assert len(result.outlines) < 40
+
+
+def test_experiment_is_found_from_below(pytester: pytest.Pytester) -> None:
+    """Started in tests/, the session takes the harness.toml above it, and paths in it are meant from there."""
+    write_experiment(pytester.path, {**SMALL, "data.source": "rows.jsonl"})
+    lines = [json.dumps({"input": row.input, "target": row.target}) + "\n" for row in newsroom_rows(24, 5)]
+    (pytester.path / "rows.jsonl").write_text("".join(lines), encoding="utf-8")
+    below = pytester.mkdir("tests")
+    (below / "test_it.py").write_text(
+        "def test(harness_run):\n    assert harness_run.experiment.name == 'mine'\n", encoding="utf-8"
+    )
+    pytester.runpytest_subprocess("--rootdir", str(below), str(below)).assert_outcomes(passed=1)
 
 
 def test_spoilt_tuning_goes_red(pytester: pytest.Pytester) -> None:

@@ -146,7 +146,7 @@ def _require_special_tokens(name: str, model: PreTrainedModel, tokenizer: PreTra
             why="The model would learn to stop by a token that generation does not stop at.",
             fix="Set eos_token_id in config.json to the tokenizer's.",
         )
-    wrong = [key for key in ("pad", "decoder_start") if not (isinstance(ids[key], int) and 0 <= ids[key] < places)]
+    wrong = [key for key in ("pad", "decoder_start") if ids[key] not in range(places)]
     if model.config.is_encoder_decoder and wrong:
         raise ModelError(
             f'The config of "{name}" has no usable {" and ".join(f"{key}_token_id" for key in wrong)}.',

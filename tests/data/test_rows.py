@@ -83,7 +83,7 @@ def test_other_seed_draws_other_rows() -> None:
 
 
 def test_one_more_row_moves_at_most_one_out() -> None:
-    """Growing a source keeps the sample, so baselines survive."""
+    """Growing a source by a row keeps the sample but for one row at most."""
     rows = make_rows(*map(str, range(100)))
     before = {row.id for row in draw_rows(rows[:99], 20, seed=1)}
     after = {row.id for row in draw_rows(rows, 20, seed=1)}

@@ -101,7 +101,7 @@ def test_every_setting_acts(tiny_t5: LoadedModel, rows: list[EncodedRow], change
 
 @pytest.mark.parametrize("changes", [{"length_penalty": -5.0}, {"early_stopping": False}])
 def test_every_beam_setting_is_resolved(tiny_t5: LoadedModel, changes: dict[str, object]) -> None:
-    """Settings that act on some rows only reach the engine all the same."""
+    """Settings that act on few rows are resolved like the others, by their own names."""
     resolved = resolve_settings(tiny_t5.model, BEAMS.model_copy(update=changes))
     assert resolved != resolve_settings(tiny_t5.model, BEAMS)
     assert resolved.items() >= changes.items()
