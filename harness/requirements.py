@@ -1,10 +1,10 @@
 """What must hold, written as sentences.
 
-=====================================================================================  =====================
-``tuned must beat base on METRIC [by at least POINTS]``                                 the tuning worked
-``no metric may regress against the stored baseline [by more than POINTS]``             it still works as well
-``base must not drift [by more than POINTS]``                                           the ground did not move
-=====================================================================================  =====================
+===============================================================================  =======================
+``tuned must beat base on METRIC [by at least POINTS]``                           the tuning worked
+``no metric may regress against the stored baseline [by more than POINTS]``       it still works as well
+``base must not drift [by more than POINTS]``                                     the ground did not move
+===============================================================================  =======================
 """
 
 from __future__ import annotations
