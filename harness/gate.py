@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -187,7 +188,10 @@ def _judge_drift(requirement: Requirement, comparison: Comparison, settings: Gat
     allowance = points or settings.smallest_effect
     if all(-allowance < entry.low and entry.high < allowance for entry in comparison.metrics):
         return Status.HOLDS, seen
-    return Status.UNDECIDED, f"{seen}; {_too_few(comparison, furthest, allowance, settings)}"
+    return (
+        Status.UNDECIDED,
+        f"{seen}; {_too_few(comparison, furthest, math.copysign(allowance, furthest.delta), settings)}",
+    )
 
 
 def _moved(deltas: NDArray[np.float64], alternative: Alternative, level: float, settings: GateSettings) -> bool:
@@ -197,7 +201,7 @@ def _moved(deltas: NDArray[np.float64], alternative: Alternative, level: float, 
 
 
 def _too_few(comparison: Comparison, entry: MetricDelta, bound: float, settings: GateSettings) -> str:
-    """How many rows would tell the delta from the bound, or show the smallest effect, whichever is less."""
+    """How many rows would tell the delta from the bound; where it lies close by, how many show the smallest effect."""
     effect = max(abs(entry.delta - bound), settings.smallest_effect)
     needed = rows_needed(comparison.column(entry.metric), comparison.critical, effect)
     return f"{comparison.rows} rows are too few: to see {effect:.2f} points takes about {needed:,}"
