@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -230,6 +232,24 @@ def test_hub_name_offline_fails_within_two_seconds_as_a_program() -> None:
     assert done.returncode == 2
     assert "the hub did not answer" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_progress_goes_to_the_terminal_and_json_stays_clean() -> None:
+    """With standard error on a terminal there are bars, and standard output is JSON and nothing else."""
+    pty = pytest.importorskip("pty")
+    fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    with subprocess.Popen([*PROGRAM, "run", *SETS, "--json"], stdout=subprocess.PIPE, stderr=end) as process:
+        os.close(end)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal of a program that ended
+            while part := os.read(terminal, 4096):
+                shown += part
+        assert process.stdout is not None
+        assert json.loads(process.stdout.read())["experiment"] == "summarization-full"
+    os.close(terminal)
+    assert b"4/4" in shown
 
 
 def test_interrupt_ends_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, PreTrainedTokenizerBase
 
 from harness.config import EncodingSettings
-from harness.data.rows import Row
+from harness.data.rows import NAMED, Row
 from harness.errors import DataError, EmptyTargetError
 from harness.tasks.task import IGNORE_INDEX, Collator, EncodedRow
 
@@ -45,18 +45,17 @@ class TextToText:
             )
             for row, source, target in zip(rows, sources, targets, strict=True)
         ]
-        unread = [row.id for row in encoded if set(row.input_ids) <= {tokenizer.eos_token_id}]
+        eos = tokenizer.eos_token_id
+        unread = [row.id for row in encoded if set(row.input_ids) <= {eos}]
         if unread:
             raise DataError(
-                f"{len(unread)} of {len(rows)} rows have nothing to read: no token of the input is left beside EOS "
-                f"(encoding.max_input_tokens = {settings.max_input_tokens}): rows {', '.join(unread[:5])}.",
+                f"{len(unread)} of {len(rows)} rows have nothing to read{_say_rows('input', unread, settings)}",
                 fix="Raise encoding.max_input_tokens, or drop these rows.",
             )
-        empty = [row.id for row in encoded if set(row.labels) <= {tokenizer.eos_token_id}]
+        empty = [row.id for row in encoded if set(row.labels) <= {eos}]
         if empty:
             raise EmptyTargetError(
-                f"{len(empty)} of {len(rows)} rows have nothing to learn: no token of the target is left beside EOS "
-                f"(encoding.max_target_tokens = {settings.max_target_tokens}): rows {', '.join(empty[:5])}.",
+                f"{len(empty)} of {len(rows)} rows have nothing to learn{_say_rows('target', empty, settings)}",
                 why="The model would learn to say nothing.",
                 fix="Raise encoding.max_target_tokens, or drop these rows.",
             )
@@ -75,3 +74,9 @@ class TextToText:
 def cut(ids: list[int], limit: int) -> list[int]:
     """At most ``limit`` ids; what is cut is the text before the closing token (EOS), never that token."""
     return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
+
+
+def _say_rows(side: str, ids: Sequence[str], settings: EncodingSettings) -> str:
+    name = f"max_{side}_tokens"
+    limit = getattr(settings, name)
+    return f": no token of the {side} is left beside EOS (encoding.{name} = {limit}): rows {', '.join(ids[:NAMED])}."
