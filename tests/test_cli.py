@@ -240,7 +240,9 @@ def test_progress_goes_to_the_terminal_and_json_stays_clean() -> None:
     fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
     terminal, end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    with subprocess.Popen([*PROGRAM, "run", *SETS, "--json"], stdout=subprocess.PIPE, stderr=end) as process:
+    environment = {name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"}
+    command = [*PROGRAM, "run", *SETS, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=end, env=environment) as process:
         os.close(end)
         shown = b""
         with contextlib.suppress(OSError):  # the terminal of a program that ended

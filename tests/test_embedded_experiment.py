@@ -56,6 +56,8 @@ def test_run_leaves_evidence(harness_run: Run) -> None:
     assert base.rows == hash_rows(harness_run.splits.eval)
     assert tuned.train_rows == hash_rows(harness_run.splits.train)
     assert base.model.weights != tuned.model.weights
+    assert (base.method, tuned.method) == (None, "full")
+    assert tuned.data["seed"] == harness_run.experiment.data.seed
     assert tuned.training["seed"] == harness_run.experiment.training.seed
     assert {"torch", "transformers", "device", "threads"} <= set(base.environment)
     assert len(harness_run.losses) == 150

@@ -12,14 +12,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Seq2SeqTraine
 
 from harness.config import ModelSettings, TrainingSettings
 from harness.data.source import load_splits
-from harness.errors import BaseChangedError, SameWeightsError
+from harness.errors import BaseChangedError, SameWeightsError, TrainingError
 from harness.experiment import run, score_arm
 from harness.generation.engine import resolve_settings
 from harness.guards import guard_identity
 from harness.models.loading import LoadedModel, load_model
 from harness.tasks.summarization import SUMMARIZATION
 from harness.tasks.task import Collator, EncodedRow
-from harness.training import Trained
+from harness.training import Trained, fine_tune
 from tests.small import encode_rows, small_experiment
 
 
@@ -91,6 +91,30 @@ def test_run_stops_when_a_users_method_trains_in_place(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BaseChangedError):
         run(small_experiment(), method=train_as_the_notebook_did)
+
+
+def test_a_users_method_is_named_in_the_evidence() -> None:
+    """A training function of one's own goes through the same path, and the manifest says whose it was."""
+
+    def my_method(
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        rows: Sequence[EncodedRow],
+        collator: Collator,
+        settings: TrainingSettings,
+    ) -> Trained:
+        return fine_tune(model, tokenizer, rows[:8], collator, settings)
+
+    done = run(small_experiment(), method=my_method)
+    assert done.tuned.manifest.method is not None
+    assert done.tuned.manifest.method.endswith("my_method")
+    assert len(done.losses) == 2
+
+
+def test_method_that_returns_something_else_is_told() -> None:
+    """A method that hands back the bare model is told what to return."""
+    with pytest.raises(TrainingError, match=r"returned a T5ForConditionalGeneration.*harness\.Trained"):
+        run(small_experiment(), method=lambda model, *_: copy.deepcopy(model))  # type: ignore[arg-type, return-value]
 
 
 def test_run_stops_when_nothing_was_learned() -> None:

@@ -92,6 +92,14 @@ def test_embedded_tokenizer_loses_nothing(tiny_t5: LoadedModel, text: str) -> No
     assert tiny_t5.tokenizer.decode(encoded.labels, skip_special_tokens=True) == text
 
 
+def test_input_that_reads_as_a_token(tiny_t5: LoadedModel) -> None:
+    """An input that holds "</s>" is read to its end: it has one EOS, behind all of its text."""
+    row = Row(id="0", input="one </s> two", target="t")
+    (encoded,) = SUMMARIZATION.encode([row], tiny_t5.tokenizer, WHOLE)
+    assert encoded.input_ids.count(tiny_t5.tokenizer.eos_token_id) == 1
+    assert tiny_t5.tokenizer.decode(encoded.input_ids, skip_special_tokens=True) == "summarize: one </s> two"
+
+
 def test_text_that_reads_as_a_token(pair: LoadedModel) -> None:
     """A target that holds "</s>" is learned as text, or refused with the reason; it never ends the target early."""
     row = Row(id="0", input="a", target="a </s> b")
@@ -192,11 +200,13 @@ def ignore_index_fed(batch: Batch) -> None:
 
 
 def half_the_target(batch: Batch) -> None:
+    del batch["decoder_input_ids"]
     batch["labels"][0, 2:] = IGNORE_INDEX
     batch["labels"][0, 1] = 1
 
 
 def eos_alone(batch: Batch) -> None:
+    del batch["decoder_input_ids"]
     batch["labels"][0, 1:] = IGNORE_INDEX
     batch["labels"][0, 0] = 1
 
