@@ -1,0 +1,19 @@
+"""Clean pipelines: small, quick, and right as far as anyone knows; defects are planted in them.
+
+They are written as a careful user would write them, in plain torch and transformers, and know nothing of the checks.
+"""
+
+from harness.checks.pipeline import Pipeline
+from harness.registry import Registry
+
+PLACES = {
+    "seq2seq": "harness.defects.reference.seq2seq:PIPELINE",
+    "causal": "harness.defects.reference.causal:PIPELINE",
+    "classifier": "harness.defects.reference.classifier:PIPELINE",
+    "tagger": "harness.defects.reference.tagger:PIPELINE",
+    "reader": "harness.defects.reference.reader:PIPELINE",
+}
+NAMES = tuple(PLACES)
+REFERENCES: Registry[Pipeline] = Registry("reference pipeline", PLACES)
+
+__all__ = ["NAMES", "REFERENCES"]
