@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.arm import Arm as Arm
+    from harness.checks.parametrize import parametrize_with_checks as parametrize_with_checks
+    from harness.checks.pipeline import Declared as Declared
+    from harness.checks.pipeline import Pipeline as Pipeline
+    from harness.checks.report import AuditReport as AuditReport
+    from harness.checks.suite import audit as audit
     from harness.comparison import Comparison as Comparison
     from harness.comparison import Outcome as Outcome
     from harness.comparison import compare as compare
@@ -27,37 +32,47 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Arm": "harness.arm",
+    "AuditReport": "harness.checks.report",
     "Comparison": "harness.comparison",
+    "Declared": "harness.checks.pipeline",
     "Experiment": "harness.config",
     "ExitCode": "harness.gate",
     "HarnessError": "harness.errors",
     "Outcome": "harness.comparison",
+    "Pipeline": "harness.checks.pipeline",
     "Row": "harness.data.rows",
     "Run": "harness.experiment",
     "Trained": "harness.training",
     "Verdict": "harness.gate",
+    "audit": "harness.checks.suite",
     "check_labels": "harness.tasks.labels",
     "compare": "harness.comparison",
     "fine_tune": "harness.training",
     "load_experiment": "harness.config",
+    "parametrize_with_checks": "harness.checks.parametrize",
     "run": "harness.experiment",
 }
 
 __all__ = [
     "Arm",
+    "AuditReport",
     "Comparison",
+    "Declared",
     "ExitCode",
     "Experiment",
     "HarnessError",
     "Outcome",
+    "Pipeline",
     "Row",
     "Run",
     "Trained",
     "Verdict",
+    "audit",
     "check_labels",
     "compare",
     "fine_tune",
     "load_experiment",
+    "parametrize_with_checks",
     "run",
 ]
 

@@ -220,11 +220,12 @@ class Evidence:
     def writes_text(self, model: torch.nn.Module) -> bool:
         """Whether a model has a language-modelling head."""
         can_generate = getattr(model, "can_generate", None)
-        return bool(can_generate()) if callable(can_generate) else False
+        return callable(can_generate) and bool(can_generate())
 
     def train(self, model: torch.nn.Module, rows: Sequence[Row], **options: Any) -> torch.nn.Module:
         """Let the user train, and take the model out of what comes back."""
-        return trained_model(self.call("train", model, list(rows), **options))
+        tuned: torch.nn.Module = trained_model(self.call("train", model, list(rows), **options))
+        return tuned
 
     def generate(self, model: torch.nn.Module, rows: Sequence[Row], **options: Any) -> list[str]:
         """The user's outputs.

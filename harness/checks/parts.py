@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +34,14 @@ class AdapterParts:
 class ReinforcementParts:
     """Preference and reinforcement learning. Shapes: batch rows, each with ``length`` response tokens.
 
+    Prompts and responses are lists of token ids without padding; where they become a tensor, a response begins at its
+    first column and what is behind its end may be anything.
+
     Args:
         preferences: ``() -> [{"prompt", "chosen", "rejected"}]``, perhaps with ``"reference"``, a good answer.
         encode_pair: ``(pair) -> {"chosen_input_ids", "chosen_labels", "rejected_input_ids", "rejected_labels"}``.
         make_reference: ``(policy) -> model``: the frozen reference, called before the policy trains.
-        sample: ``(policy, prompts, seed) -> [token ids]``: responses, one for each prompt (lists of token ids).
+        sample: ``(policy, prompts, seed) -> [token ids]``: one response for each prompt, up to and with its EOS.
         rollout_logprobs: ``(policy, prompts, responses) -> (batch, length)`` at sampling time, float.
         training_logprobs: the same at training time, before any update.
         rollout_prompt: ``(row) -> token ids`` that are sampled from.
@@ -49,9 +52,10 @@ class ReinforcementParts:
         advantages: ``(rewards, values, mask) -> (batch, length)``.
         group_advantages: ``(scores, group) -> (batch,)``: scores of ``group`` responses per prompt, made comparable.
         policy_loss: ``(logprobs, old_logprobs, reference_logprobs, advantages, mask) -> scalar``; may take ``beta``.
-        preference_loss: ``(policy, reference, batch) -> scalar`` over collated pairs.
+        preference_loss: ``(policy, reference, pairs) -> scalar`` over pairs as ``preferences`` gives them.
         reward: ``(prompts, responses) -> one number a pair of texts``.
-        reward_scores: ``(model, input_ids, attention_mask) -> (batch,)``: a reward model's scores.
+        reward_scores: ``(model, input_ids, attention_mask) -> (batch,)``: a reward model's scores; ``make_model`` then
+            makes the reward model.
     """
 
     preferences: Part | None = None
@@ -138,4 +142,4 @@ class ComparisonParts:
     evaluate: Part | None = None
     selection_rows: Part | None = None
     reported_rows: Part | None = None
-    threshold: Part | None = None
+    threshold: Mapping[str, float] | None = None

@@ -9,7 +9,9 @@ from typing import Any
 import click
 
 COMMANDS = {
+    "audit": ("harness.cli.audit:audit_command", "Run the checks on a pipeline of your own."),
     "baseline": ("harness.cli.baseline:baseline", "List the stored arms, or store those of a run."),
+    "defects": ("harness.cli.defects:defects_command", "Plant every known bug and see which check catches it."),
     "run": ("harness.cli.run:run_command", "Fine-tune, score base and tuned, compare, and judge."),
 }
 """Subcommand to its place and its line of help, so that ``--help`` imports none of them."""

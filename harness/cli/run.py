@@ -60,7 +60,7 @@ def run_command(
 
 def execute(experiment: Experiment, *, runs: Path, baselines: Path, as_json: bool) -> int:
     """Run, write the run's folder, print the verdict; returns the exit code."""
-    _quiet_libraries()
+    quiet_libraries()
     from harness.experiment import run
     from harness.report.facts import describe_run
     from harness.report.folder import require_writable, write_run
@@ -93,7 +93,7 @@ def parse_change(change: str) -> tuple[str, object]:
         return name.strip(), value
 
 
-def _quiet_libraries() -> None:
+def quiet_libraries() -> None:
     """No progress bars but on a terminal, and no advice from libraries between our lines."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")

@@ -12,6 +12,9 @@ PLACES = {
     "classifier": "harness.defects.reference.classifier:PIPELINE",
     "tagger": "harness.defects.reference.tagger:PIPELINE",
     "reader": "harness.defects.reference.reader:PIPELINE",
+    "guarded": "harness.defects.reference.guarded:PIPELINE",
+    "scores": "harness.defects.reference.scores:PIPELINE",
+    "translation-scores": "harness.defects.reference.scores:TRANSLATION",
 }
 NAMES = tuple(PLACES)
 REFERENCES: Registry[Pipeline] = Registry("reference pipeline", PLACES)
