@@ -7,7 +7,10 @@ sees the same things in a hand-written loop, in a Trainer of transformers and in
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+import inspect
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,36 +18,42 @@ from typing import Any
 import torch
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
+IGNORED = -100
+"""The label of a position at which no loss is taken."""
+
 
 class Interrupted(BaseException):
     """The recorder was told to stop training here, as a power cut would; no ``except Exception`` holds it up."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Call:
     """One call of the model.
 
     Args:
-        inputs: what it was given by keyword, tensors only, on the CPU.
+        inputs: the tensors it was given, by name, on the CPU.
         training: whether the model was in training mode.
-        gradients: whether gradients were recorded.
         step: how many optimizer steps had been taken before.
+        learns: whether gradients flowed back through what it returned; known once they have.
+        loss: the loss that the model returned, where it did.
     """
 
     inputs: dict[str, torch.Tensor]
     training: bool
-    gradients: bool
     step: int
-
-    @property
-    def learns(self) -> bool:
-        """Whether this call was made to learn from."""
-        return self.training and self.gradients and "labels" in self.inputs
+    learns: bool = False
+    loss: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """One group of an optimizer's parameters; names are those of the model, as far as they are known."""
+    """One group of an optimizer's parameters.
+
+    Args:
+        names: as in the model that learned; ``unknown 0`` and so on for weights that are none of that model's.
+        learning_rate: not a number where the optimizer finds its own.
+        weight_decay: as the optimizer has it.
+    """
 
     names: tuple[str, ...]
     learning_rate: float
@@ -81,62 +90,121 @@ class Recording:
     """Shape of each parameter of the model that was trained."""
     trainable: set[str] = field(default_factory=set)
     """Parameters that required a gradient when the model was last called to learn."""
+    first: dict[str, torch.Tensor] = field(default_factory=dict, repr=False)
+    """The weights before the first step, as the optimizer has them; kept where gradients are."""
+    last: dict[str, torch.Tensor] = field(default_factory=dict, repr=False)
+    """The same before the last step."""
 
     @property
     def learning_calls(self) -> list[Call]:
-        """The calls that were made to learn from."""
+        """The calls that were learned from."""
         return [call for call in self.calls if call.learns]
 
 
 @contextmanager
 def record(
-    model: torch.nn.Module, *, gradients: bool = False, stop_after: int | None = None, stop_before: int | None = None
+    model: torch.nn.Module,
+    *,
+    gradients: int = 0,
+    hold_still: bool = False,
+    stop_after: int | None = None,
+    stop_before: int | None = None,
 ) -> Iterator[Recording]:
     """Listen to every model of this class, copies included, and to every optimizer, within the block.
 
     Args:
         model: a model of the class that will train; wrapped with PEFT or not.
-        gradients: keep the gradients of each step, not only their norms.
+        gradients: for this many steps keep the gradients themselves, not only their norms.
+        hold_still: take the gradients away before each step, so that the weights stay what they are.
         stop_after: raise `Interrupted` when this many optimizer steps are done, at the next call of the model.
         stop_before: raise `Interrupted` in place of optimizer step number ``stop_before`` (from 1), after recording it.
     """
     recording = Recording()
     names: dict[int, str] = {}
-    kind = type(unwrap(model))
-    original = kind.forward
 
-    @functools.wraps(original)
-    def forward(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+    def hear(called: torch.nn.Module, inputs: Mapping[str, Any]) -> Call:
         if stop_after is not None and len(recording.steps) >= stop_after:
             raise Interrupted
-        for name, parameter in self.named_parameters():
-            names[id(parameter)] = name
         call = Call(
-            inputs={
-                key: value.detach().cpu().clone() for key, value in kwargs.items() if isinstance(value, torch.Tensor)
-            },
-            training=self.training,
-            gradients=torch.is_grad_enabled(),
+            inputs={name: value.detach().cpu().clone() for name, value in inputs.items() if _is_tensor(value)},
+            training=called.training,
             step=len(recording.steps),
         )
         recording.calls.append(call)
-        if call.learns:
-            recording.shapes = {name: tuple(parameter.shape) for name, parameter in self.named_parameters()}
-            recording.trainable = {name for name, entry in self.named_parameters() if entry.requires_grad}
-        return original(self, *args, **kwargs)
+        return call
+
+    def learn_names(called: torch.nn.Module) -> None:
+        weights = named_weights(called)
+        names.update({id(entry): name for name, entry in weights.items()})
+        recording.shapes |= {name: tuple(entry.shape) for name, entry in weights.items()}
+        recording.trainable -= weights.keys()
+        recording.trainable |= {name for name, entry in weights.items() if entry.requires_grad}
 
     def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        recording.steps.append(_describe_step(optimizer, names, keep=gradients))
+        recording.steps.append(_describe_step(optimizer, names, keep=len(recording.steps) < gradients))
+        if gradients:
+            recording.last = _copy_weights(optimizer, names)
+            recording.first = recording.first or recording.last
         if stop_before is not None and len(recording.steps) >= stop_before:
             raise Interrupted
+        if hold_still:
+            optimizer.zero_grad(set_to_none=True)
 
+    kinds = {type(unwrap(model)): hear, type(model): None} if is_wrapped(model) else {type(model): hear}
+    originals = {kind: kind.forward for kind in kinds}
     handle = register_optimizer_step_pre_hook(before_step)
-    kind.forward = forward
+    for kind, listener in kinds.items():
+        kind.forward = _tapped(originals[kind], listener, learn_names)
     try:
         yield recording
     finally:
-        kind.forward = original
+        for kind, original in originals.items():
+            kind.forward = original
         handle.remove()
+
+
+def _tapped(original: Callable[..., Any], hear: Callable[..., Call] | None, learn_names: Callable[..., None]) -> Any:
+    """A forward that does what it did, and tells of it."""
+    parameters = inspect.signature(original)
+
+    @functools.wraps(original)
+    def forward(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if torch.is_grad_enabled():
+            learn_names(self)
+        if hear is None:
+            return original(self, *args, **kwargs)
+        positional = dict(zip(list(parameters.parameters)[1:], args, strict=False))
+        call = hear(self, {**positional, **kwargs})
+        output = original(self, *args, **kwargs)
+        _follow(call, output)
+        return output
+
+    return forward
+
+
+def _follow(call: Call, output: Any) -> None:
+    """Note the loss of a call, and whether gradients flow back through what it returned."""
+
+    def learned(gradient: torch.Tensor) -> None:
+        call.learns = True
+
+    named = dict(output) if isinstance(output, Mapping) else {}
+    loss = named.get("loss")
+    if isinstance(loss, torch.Tensor) and loss.numel() == 1:
+        call.loss = float(loss)
+    parts = named.values() if named else output if isinstance(output, tuple | list) else (output,)
+    for part in parts:
+        if _is_tensor(part) and part.requires_grad:
+            part.register_hook(learned)
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)
+
+
+def is_wrapped(model: torch.nn.Module) -> bool:
+    """Whether a model is a PEFT wrapper round another."""
+    return callable(getattr(model, "get_base_model", None))
 
 
 def unwrap(model: torch.nn.Module) -> torch.nn.Module:
@@ -146,16 +214,19 @@ def unwrap(model: torch.nn.Module) -> torch.nn.Module:
     return found
 
 
+def named_weights(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    """The parameters under the names that they have in the model inside a wrapper, then those of the wrapper itself."""
+    found = dict(unwrap(model).named_parameters())
+    inside = {id(entry) for entry in found.values()}
+    return found | {name: entry for name, entry in model.named_parameters() if id(entry) not in inside}
+
+
 @contextmanager
 def without_dropout(model: torch.nn.Module) -> Iterator[None]:
-    """Set every dropout of a model to 0 within the block: modules, and rates that modules keep as numbers."""
-    changed: list[tuple[Any, str, float]] = []
-    for module in model.modules():
-        for name, value in list(vars(module).items()):
-            is_rate = name == "p" if isinstance(module, torch.nn.modules.dropout._DropoutNd) else "dropout" in name  # noqa: SLF001 - the one base class of all dropouts
-            if is_rate and isinstance(value, float):
-                changed.append((module, name, value))
-                setattr(module, name, 0.0)
+    """Set every dropout of a model to 0 within the block."""
+    changed = dropout_rates(model)
+    for module, name, _ in changed:
+        setattr(module, name, 0.0)
     try:
         yield
     finally:
@@ -163,9 +234,20 @@ def without_dropout(model: torch.nn.Module) -> Iterator[None]:
             setattr(module, name, value)
 
 
+def dropout_rates(model: torch.nn.Module) -> list[tuple[torch.nn.Module, str, float]]:
+    """Every dropout above 0 of a model, a layer or a plain number: the module, the name of the rate and the rate."""
+    found = []
+    for module in model.modules():
+        for name, value in vars(module).items():
+            is_rate = name == "p" if isinstance(module, torch.nn.modules.dropout._DropoutNd) else "dropout" in name  # noqa: SLF001 - the one base class of all dropouts
+            if is_rate and isinstance(value, float) and value > 0:
+                found.append((module, name, value))
+    return found
+
+
 def state_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """A copy of all parameters by name, on the CPU."""
-    return {name: parameter.detach().cpu().clone() for name, parameter in model.named_parameters()}
+    """A copy of all parameters by name, as `named_weights` calls them, on the CPU."""
+    return {name: parameter.detach().cpu().clone() for name, parameter in named_weights(model).items()}
 
 
 def changed_parameters(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> set[str]:
@@ -177,13 +259,12 @@ def _describe_step(optimizer: Optimizer, names: Mapping[int, str], *, keep: bool
     groups = []
     norms: dict[str, float | None] = {}
     kept: dict[str, torch.Tensor] = {}
-    for group in optimizer.param_groups:
-        named = [(names.get(id(entry), f"unknown {index}"), entry) for index, entry in enumerate(group["params"])]
+    for group, named in zip(optimizer.param_groups, _named_groups(optimizer, names), strict=True):
         groups.append(
             Group(
                 names=tuple(name for name, _ in named),
-                learning_rate=float(group.get("lr", 0.0)),
-                weight_decay=float(group.get("weight_decay", 0.0)),
+                learning_rate=_number(group.get("lr")),
+                weight_decay=float(group.get("weight_decay") or 0.0),
             )
         )
         for name, entry in named:
@@ -191,3 +272,20 @@ def _describe_step(optimizer: Optimizer, names: Mapping[int, str], *, keep: bool
             if keep and entry.grad is not None:
                 kept[name] = entry.grad.detach().cpu().clone()
     return Step(groups=tuple(groups), norms=norms, gradients=kept)
+
+
+def _named_groups(optimizer: Optimizer, names: Mapping[int, str]) -> list[list[tuple[str, torch.Tensor]]]:
+    unknown = (f"unknown {index}" for index in itertools.count())
+    return [
+        [(names.get(id(entry)) or next(unknown), entry) for entry in group["params"]]
+        for group in optimizer.param_groups
+    ]
+
+
+def _copy_weights(optimizer: Optimizer, names: Mapping[int, str]) -> dict[str, torch.Tensor]:
+    groups = _named_groups(optimizer, names)
+    return {name: entry.detach().cpu().clone() for group in groups for name, entry in group}
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)

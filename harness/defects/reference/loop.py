@@ -69,7 +69,7 @@ def train(
         torch.manual_seed(seed)
         windows = list(draw_windows(len(features), seed, epochs, batch_size, accumulation))
         schedule = linear_schedule(optimizer, options.warmup_steps, len(windows))
-        done = _read_checkpoint(folder, tuned, optimizer, schedule) if folder and resume else 0
+        done = read_checkpoint(folder, tuned, optimizer, schedule) if folder and resume else 0
         tuned.train()
         for step, window in enumerate(windows[done:], start=done + 1):
             batches = [collate([features[index] for index in rows]) for rows in window]
@@ -80,7 +80,7 @@ def train(
             schedule.step()
             optimizer.zero_grad()
             if folder and step % options.save_every == 0:
-                _write_checkpoint(folder, tuned, optimizer, schedule, step)
+                write_checkpoint(folder, tuned, optimizer, schedule, step)
     return tuned.eval()
 
 
@@ -106,12 +106,13 @@ def linear_schedule(optimizer: torch.optim.Optimizer, warmup: int, steps: int) -
     """Up from 0 over the warm-up, then down to 0 at the last step."""
 
     def factor(step: int) -> float:
-        return step / warmup if step < warmup else (steps - step) / max(1, steps - warmup)
+        return step / warmup if step < warmup else max(0, steps - step) / max(1, steps - warmup)
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
-def _write_checkpoint(folder: Path, model: torch.nn.Module, optimizer: Any, schedule: Any, step: int) -> None:
+def write_checkpoint(folder: Path, model: torch.nn.Module, optimizer: Any, schedule: Any, step: int) -> None:
+    """Write all that a run needs to go on from this step."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         "model": model.state_dict(),
@@ -123,7 +124,8 @@ def _write_checkpoint(folder: Path, model: torch.nn.Module, optimizer: Any, sche
     torch.save(state, folder / "checkpoint.pt")
 
 
-def _read_checkpoint(folder: Path, model: torch.nn.Module, optimizer: Any, schedule: Any) -> int:
+def read_checkpoint(folder: Path, model: torch.nn.Module, optimizer: Any, schedule: Any) -> int:
+    """Put a run back to where its checkpoint was written; the number of steps that were done then."""
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
