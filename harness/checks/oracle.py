@@ -1,9 +1,10 @@
-"""Models that say what they are told: with a known answer, what a loss, a decoder or a metric must give is known."""
+"""Models that say what they are told: with a known answer, what a loss, a decoder or a metric must give is known too."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,15 +32,15 @@ def knowing(model: torch.nn.Module, truth: Truth) -> Iterator[None]:
         CheckSkipped: the model has no head whose outputs are known to be logits.
     """
     inner = unwrap(model)
-    head = getattr(inner, "get_output_embeddings", lambda: None)()
-    if head is None:
-        raise CheckSkipped("the model names no output embeddings, so no answer can be put into its mouth")
+    head = output_head(model)
     kind, original = type(inner), type(inner).forward
+    signature = inspect.signature(original)
     given: list[dict[str, torch.Tensor]] = []
 
     @functools.wraps(original)
     def forward(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-        given.append({name: value for name, value in kwargs.items() if isinstance(value, torch.Tensor)})
+        named = {**signature.bind_partial(self, *args).arguments, **kwargs}
+        given.append({name: value for name, value in named.items() if isinstance(value, torch.Tensor)})
         try:
             return original(self, *args, **kwargs)
         finally:
@@ -63,38 +64,112 @@ def knowing(model: torch.nn.Module, truth: Truth) -> Iterator[None]:
 
 
 @contextmanager
+def drawing(model: torch.nn.Module, logits: torch.Tensor) -> Iterator[None]:
+    """Let a language model have the same distribution over tokens at every position, within the block.
+
+    Args:
+        model: a model of transformers with a language-modelling head; PEFT-wrapped or not.
+        logits: (vocabulary,) float.
+
+    Raises:
+        CheckSkipped: the model has no head whose outputs are known to be logits.
+    """
+    handle = output_head(model).register_forward_hook(lambda module, args, own: logits.to(own) + 0.0 * own)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def output_head(model: torch.nn.Module) -> torch.nn.Module:
+    """The layer of a language model that gives the logits.
+
+    Raises:
+        CheckSkipped: the model names none.
+    """
+    head: torch.nn.Module | None = getattr(unwrap(model), "get_output_embeddings", lambda: None)()
+    if head is None:
+        raise CheckSkipped("the model names no output embeddings, so no answer can be put into its mouth")
+    return head
+
+
+@contextmanager
 def speaking(model: torch.nn.Module, script: Sequence[int]) -> Iterator[None]:
     """Let a model generate these tokens, in every row and beam, within the block; behind the last it repeats it.
 
+    A call of ``generate`` begins the script anew. So does, in a decoding loop by hand, a forward pass that does not go
+    on from the one before: its ids are neither single ones beside a cache nor the ids before and one more.
+
     Args:
-        model: a model of transformers that generates; PEFT-wrapped or not.
-        script: token ids, one for each step of ``generate``.
+        model: a model of transformers; PEFT-wrapped or not.
+        script: token ids, one for each step.
     """
     inner: Any = unwrap(model)
     kind, original = type(inner), type(inner).forward
+    signature = inspect.signature(original)
     steps = 0
-    own_generate = inner.generate
+    generating = False
+    before: torch.Tensor | None = None
 
     @functools.wraps(original)
     def forward(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-        nonlocal steps
+        nonlocal steps, before
         output = original(self, *args, **kwargs)
+        if not generating:
+            named = {**signature.bind_partial(self, *args).arguments, **kwargs}
+            ids = _written(named)
+            steps = steps if _goes_on(before, ids, named) else 0
+            before = ids
         logits = output.logits
         logits[:, -1, :] = 0.0
         logits[:, -1, script[min(steps, len(script) - 1)]] = SURE
         steps += 1
         return output
 
-    @functools.wraps(own_generate)
-    def generate(*args: Any, **kwargs: Any) -> Any:
-        nonlocal steps
-        steps = 0
-        return own_generate(*args, **kwargs)
+    def generate(own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        nonlocal steps, generating
+        steps, generating = 0, True
+        try:
+            return own(*args, **kwargs)
+        finally:
+            generating = False
 
-    inner.generate = generate
     kind.forward = forward
+    try:
+        with generate_wrapped(inner, generate):
+            yield
+    finally:
+        kind.forward = original
+
+
+@contextmanager
+def generate_wrapped(model: Any, wrapper: Callable[..., Any]) -> Iterator[None]:
+    """Let ``wrapper(generate, *args, **kwargs)`` stand for a model's ``generate`` within the block, if it has one."""
+    own = getattr(model, "generate", None)
+    if own is None:
+        yield
+        return
+    before = vars(model).get("generate")
+    model.generate = functools.wraps(own)(functools.partial(wrapper, own))
     try:
         yield
     finally:
-        kind.forward = original
-        del inner.generate
+        del model.generate
+        if before is not None:
+            model.generate = before
+
+
+def _written(inputs: Mapping[str, Any]) -> torch.Tensor | None:
+    """The ids that the next token follows: (batch, length)."""
+    ids = inputs.get("decoder_input_ids")
+    return inputs.get("input_ids") if ids is None else ids
+
+
+def _goes_on(before: torch.Tensor | None, ids: torch.Tensor | None, inputs: Mapping[str, Any]) -> bool:
+    if before is None or ids is None or len(before) != len(ids):
+        return False
+    if ids.shape[1] == before.shape[1] + 1 and torch.equal(ids[:, :-1], before):
+        return True
+    cache = inputs.get("past_key_values")
+    filled = cache is not None and (not hasattr(cache, "get_seq_length") or cache.get_seq_length() > ids.shape[1])
+    return filled and ids.shape[1] == 1
