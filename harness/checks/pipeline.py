@@ -51,6 +51,7 @@ class Declared:
         metric_average: how scores of several subtasks become one, over rows ("micro") or over subtasks ("macro").
         greater_is_better: the direction of the metric that chooses a checkpoint.
         labels: the names of the classes, in the order of their ids.
+        completion_only: the loss is taken on the target alone; a prompt that is learned too is a fault then.
         mixture: share of each task in what is trained; they sum to 1.
         beta: weight of the KL term in reinforcement learning.
         level: the share of false alarms that the comparison accepts.
@@ -73,6 +74,7 @@ class Declared:
     metric_average: Literal["micro", "macro"] | None = None
     greater_is_better: bool | None = None
     labels: tuple[str, ...] | None = None
+    completion_only: bool | None = None
     mixture: Mapping[str, float] | None = None
     beta: float | None = None
     level: float = 0.05

@@ -34,6 +34,7 @@ def make_pipeline(
         name=name,
         declared=Declared(
             task="generation",
+            completion_only=True,
             learning_rate=loop.Options.learning_rate,
             schedule="linear",
             warmup_steps=0,

@@ -79,17 +79,16 @@ def real_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """A tokenizer in the files of its makers: T5, Marian, Phi-3, GPT-2 or BERT."""
     import transformers  # noqa: PLC0415 - the classes are looked up by name
 
+    ending = "_file" if transformers.__version__.startswith("4.") else ""  # other names in 5, wrong ones are ignored
     if folder.name == "gpt2":
-        made = transformers.GPT2TokenizerFast(
-            vocab_file=str(folder / "encoder.json"), merges_file=str(folder / "vocab.bpe")
-        )
+        files = {f"vocab{ending}": str(folder / "encoder.json"), f"merges{ending}": str(folder / "vocab.bpe")}
+        made = transformers.GPT2TokenizerFast(**files)
         made.pad_token = made.eos_token
         made.padding_side = "left"
         return made
     if folder.name.startswith("bert"):
-        return transformers.BertTokenizerFast(
-            vocab_file=str(folder / "vocab.txt"), do_lower_case=folder.name.endswith("uncased")
-        )
+        files = {f"vocab{ending}": str(folder / "vocab.txt")}
+        return transformers.BertTokenizerFast(**files, do_lower_case=folder.name.endswith("uncased"))
     if folder.name.startswith("marian"):
         return transformers.MarianTokenizer.from_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)
