@@ -1,4 +1,4 @@
-"""Models that say what they are told: with a known answer, what a loss, a decoder or a metric must give is known too."""
+"""Models that say what they are told: where the answer is known, so is what a loss, a decoder or a metric must give."""
 
 from __future__ import annotations
 
@@ -74,7 +74,11 @@ def drawing(model: torch.nn.Module, logits: torch.Tensor) -> Iterator[None]:
     Raises:
         CheckSkipped: the model has no head whose outputs are known to be logits.
     """
-    handle = output_head(model).register_forward_hook(lambda module, args, own: logits.to(own) + 0.0 * own)
+
+    def answer(module: torch.nn.Module, args: Any, own: torch.Tensor) -> torch.Tensor:
+        return logits.to(own) + 0.0 * own
+
+    handle = output_head(model).register_forward_hook(answer)
     try:
         yield
     finally:

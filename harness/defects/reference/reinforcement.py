@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch.nn.functional import logsigmoid
@@ -20,6 +19,7 @@ from transformers import LlamaConfig, LlamaForSequenceClassification, PreTrained
 from harness.checks.parts import ReinforcementParts
 from harness.checks.pipeline import Declared, Pipeline
 from harness.defects.reference import causal, models, tokenizers
+from harness.defects.reference.loop import IGNORE_INDEX
 from harness.defects.reference.rows import Row, read_splits
 from harness.defects.reference.seq2seq import cut
 
@@ -83,7 +83,7 @@ def encode_pair(tokenizer: PreTrainedTokenizerBase, pair: Pair) -> dict[str, Ids
         said = tokenizer(pair[side], add_special_tokens=False)["input_ids"]
         answer = cut([*said, tokenizer.eos_token_id], LONGEST_RESPONSE)
         encoded[f"{side}_input_ids"] = prompt + answer
-        encoded[f"{side}_labels"] = [-100] * len(prompt) + answer
+        encoded[f"{side}_labels"] = [IGNORE_INDEX] * len(prompt) + answer
     return encoded
 
 
@@ -197,7 +197,7 @@ def preference_loss(
     margins = []
     for side in ("chosen", "rejected"):
         encoded = [encode_pair(tokenizer, pair) for pair in pairs]
-        lengths = [sum(label == -100 for label in pair[f"{side}_labels"]) for pair in encoded]
+        lengths = [sum(label == IGNORE_INDEX for label in pair[f"{side}_labels"]) for pair in encoded]
         rows = [pair[f"{side}_input_ids"] for pair in encoded]
         prompts = [ids[:length] for ids, length in zip(rows, lengths, strict=True)]
         answers = [ids[length:] for ids, length in zip(rows, lengths, strict=True)]
