@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import tempfile
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,7 @@ def taught(evidence: Evidence, model: torch.nn.Module, batch: Mapping[str, Any])
     Raises:
         CheckSkipped: the model has no head whose outputs are known to be logits.
     """
-    with ignorant(model) as seen:
+    with saying(model, torch.zeros_like) as seen:
         loss = evidence.loss(model, batch)
     if len(seen) != 1:
         raise CheckSkipped(f"the model computed logits {len(seen)} times for one loss")
@@ -88,8 +88,15 @@ def taught(evidence: Evidence, model: torch.nn.Module, batch: Mapping[str, Any])
 
 
 @contextmanager
-def ignorant(model: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
-    """Let a language model's logits all be 0, within the block; gives them, as they are made, to differentiate by.
+def saying(model: torch.nn.Module, speak: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+    """Put other logits into a language model's mouth, within the block.
+
+    Args:
+        model: a model of transformers with a language-modelling head; PEFT-wrapped or not.
+        speak: is given the model's logits, (batch, length, vocabulary) float, and returns those to use.
+
+    Yields:
+        The logits that were used, call by call; they can be differentiated by.
 
     Raises:
         CheckSkipped: the model has no head whose outputs are known to be logits.
@@ -97,16 +104,16 @@ def ignorant(model: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
     head = getattr(unwrap(model), "get_output_embeddings", lambda: None)()
     if head is None:
         raise CheckSkipped("the model names no output embeddings, so it is not known where its logits are made")
-    seen: list[torch.Tensor] = []
+    said: list[torch.Tensor] = []
 
-    def forget(module: torch.nn.Module, args: Any, logits: torch.Tensor) -> torch.Tensor:
-        seen.append(torch.zeros_like(logits, dtype=torch.float32).requires_grad_())
-        return seen[-1]
+    def answer(module: torch.nn.Module, args: Any, logits: torch.Tensor) -> torch.Tensor:
+        said.append(speak(logits.detach().float()).requires_grad_())
+        return said[-1]
 
-    handle = head.register_forward_hook(forget)
+    handle = head.register_forward_hook(answer)
     try:
         with torch.enable_grad():
-            yield seen
+            yield said
     finally:
         handle.remove()
 
