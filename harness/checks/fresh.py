@@ -7,9 +7,12 @@ and computes nothing; each call then runs in a fork of it, which has seen nothin
 from __future__ import annotations
 
 import atexit
+import contextlib
+import importlib
 import io
 import os
 import pickle
+import signal
 import struct
 import subprocess
 import sys
@@ -24,8 +27,8 @@ import cloudpickle
 
 from harness.checks.check import CheckSkipped, PartError
 
-HEAVY = ("torch", "transformers", "datasets", "peft")
-"""Imported before the first call where this process has them loaded."""
+HEAVY = frozenset({"torch", "transformers", "tokenizers", "datasets", "peft", "trl", "accelerate", "harness"})
+"""What this process has loaded of these is imported before the first call, so that no fork has to do it again."""
 LENGTH = struct.Struct("<Q")
 
 
@@ -54,7 +57,7 @@ def call_fresh(function: Callable[..., Any], *args: Any, hash_seed: int = 0, tim
         server = _servers.get(hash_seed)
         if server is None or server.poll() is not None:
             server = _servers[hash_seed] = _start(hash_seed)
-        kill = threading.Timer(timeout, server.kill)
+        kill = threading.Timer(timeout, _kill, [server])
         kill.start()
         try:
             assert server.stdin is not None  # noqa: S101 - it is a pipe, see _start
@@ -62,8 +65,12 @@ def call_fresh(function: Callable[..., Any], *args: Any, hash_seed: int = 0, tim
             _write(server.stdin, payload)
             answer = _read(server.stdout)
         except (EOFError, BrokenPipeError):
-            del _servers[hash_seed]
+            _stop(_servers.pop(hash_seed))
             raise FreshProcessError(f"the fresh process ended, or took more than {timeout:g} s") from None
+        except BaseException:
+            # Interrupted half-way: its answer would be taken for that to the next call.
+            _stop(_servers.pop(hash_seed))
+            raise
         finally:
             kill.cancel()
     kind, value = pickle.loads(answer)  # noqa: S301 - our own process wrote it
@@ -86,7 +93,7 @@ def _pack(function: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
     finally:
         for module in own:
             cloudpickle.unregister_pickle_by_value(module)
-    heavy = [name for name in HEAVY if name in sys.modules]
+    heavy = [name for name in sys.modules if name.partition(".")[0] in HEAVY]
     return pickle.dumps((list(sys.path), heavy, call))
 
 
@@ -116,14 +123,30 @@ def _start(hash_seed: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
+        start_new_session=True,  # so that it ends together with its forks
     )
+
+
+def _kill(server: subprocess.Popen[bytes]) -> None:
+    """End a server and its forks."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+    else:
+        server.kill()
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """End a server, and give back what it held."""
+    _kill(server)
+    with server:
+        server.wait()
 
 
 @atexit.register
 def _stop_servers() -> None:
-    for server in _servers.values():
-        server.kill()
-        server.wait()
+    while _servers:
+        _stop(_servers.popitem()[1])
 
 
 def _write(stream: IO[bytes], payload: bytes) -> None:
@@ -152,8 +175,9 @@ def serve() -> None:
         except EOFError:
             return
         sys.path[:] = path
-        for name in heavy:
-            __import__(name)
+        for name in [name for name in heavy if name not in sys.modules]:
+            with contextlib.suppress(Exception):  # a part of a library that cannot be imported by its own name
+                importlib.import_module(name)
         if hasattr(os, "fork"):
             _answer_from_fork(answers, call)
         else:

@@ -51,6 +51,12 @@ class AuditReport:
                 votes[suspect] = votes.get(suspect, 0.0) + 1 / place
         return tuple(sorted(votes, key=lambda suspect: -votes[suspect]))
 
+    def say_counts(self) -> str:
+        """How many checks ended which way, in words."""
+        counted = ", ".join(f"{number} {status}" for status, number in self.counts.items())
+        nothing = not any(self.counts[status] for status in Status if status is not Status.SKIPPED)
+        return f"nothing could be checked ({counted or 'no checks'})" if nothing else counted
+
     def as_json(self) -> dict[str, Any]:
         """The report as plain values."""
         return {
@@ -76,8 +82,7 @@ class AuditReport:
         }
 
     def __str__(self) -> str:
-        counted = ", ".join(f"{number} {status}" for status, number in self.counts.items())
-        lines = [f"{self.pipeline}: {counted}"]
+        lines = [f"{self.pipeline}: {self.say_counts()}"]
         if self.suspects:
             lines.append(f"most likely: {', '.join(self.suspects[:3])}")
         return "\n".join([*lines, *(str(result) for result in self.bad)])

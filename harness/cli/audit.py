@@ -103,7 +103,6 @@ def _print_result(result: Result) -> None:
 
 
 def _print_summary(report: AuditReport) -> None:
-    counted = ", ".join(f"{number} {status}" for status, number in report.counts.items())
-    click.echo(f"\n{report.pipeline}: {counted}")
+    click.echo(f"\n{report.pipeline}: {report.say_counts()}")
     if report.suspects:
         click.echo(f"Most likely: {', '.join(report.suspects[:3])}")

@@ -1,0 +1,81 @@
+"""Fresh processes: nothing of this process is there, and what goes wrong there is told here."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+from harness.checks.check import CheckSkipped
+from harness.checks.deadline import TimedOut, deadline
+from harness.checks.fresh import FreshProcessError, call_fresh
+
+STATE = {"value": 1}
+
+
+def test_function_runs_elsewhere_and_its_value_comes_back() -> None:
+    """Closures travel by value; the process is another one, and knows no changed globals of the harness."""
+    offset = 5
+    assert call_fresh(lambda x: x + offset, 37) == 42
+    assert call_fresh(os.getpid) != os.getpid()
+
+
+def test_hash_of_texts_is_salted_by_the_seed() -> None:
+    """The same hash seed gives the same ``hash()``, another one another; this is how unstable splits come to light."""
+    first, again, other = (call_fresh(hash, "a text", hash_seed=seed) for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_calls_do_not_see_each_other() -> None:
+    """State that one call leaves behind is not there in the next."""
+
+    def count() -> int:
+        import harness  # noqa: PLC0415
+
+        harness.counted = getattr(harness, "counted", 0) + 1  # type: ignore[attr-defined]
+        return int(harness.counted)  # type: ignore[attr-defined]
+
+    assert [call_fresh(count) for _ in range(3)] == [1, 1, 1]
+
+
+def test_error_there_is_told_here() -> None:
+    """The traceback of the fresh process is the message."""
+
+    def broken() -> None:
+        raise ValueError("not in a fresh process")
+
+    with pytest.raises(FreshProcessError, match="ValueError: not in a fresh process"):
+        call_fresh(broken)
+    with pytest.raises(FreshProcessError, match="status"):
+        call_fresh(lambda: os._exit(3))
+    assert call_fresh(lambda: "alive") == "alive"
+
+
+def test_call_that_hangs_is_ended() -> None:
+    """The time limit holds, and the next call works."""
+    began = time.perf_counter()
+    with pytest.raises(FreshProcessError, match=r"more than 0\.5 s"):
+        call_fresh(time.sleep, 60, timeout=0.5)
+    assert time.perf_counter() - began < 10
+    assert call_fresh(lambda: 1) == 1
+
+
+def test_what_cannot_travel_is_skipped() -> None:
+    """A part that holds a lock cannot be pickled: the check is skipped with the reason."""
+    lock = threading.Lock()
+    with pytest.raises(CheckSkipped, match="cannot be sent"):
+        call_fresh(lock.locked)
+
+
+def test_prints_there_do_not_disturb_the_answer() -> None:
+    """Standard output of a user's function stays out of the protocol."""
+    assert call_fresh(lambda: print("noise" * 1000) or 7) == 7  # noqa: T201
+
+
+def test_call_that_is_interrupted_leaves_no_answer_behind() -> None:
+    """A deadline in this process ends the other one too, so the next call gets its own answer."""
+    with pytest.raises(TimedOut), deadline(0.5):
+        call_fresh(time.sleep, 3)
+    assert call_fresh(lambda: "mine") == "mine"

@@ -1,0 +1,148 @@
+"""``harness audit`` and ``harness defects`` as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+
+PIPELINES = """
+import time
+from harness import Declared, Pipeline
+
+ROWS = [{"id": str(n), "input": f"in {n}", "target": f"text number {n}"} for n in range(6)]
+
+
+def metric(outputs, references):
+    return {"em": sum(map(str.__eq__, outputs, references)) / len(references)}
+
+
+def raises(outputs, references):
+    raise KeyError("no such column")
+
+
+def splits():
+    return {"train": ROWS[:4], "eval": ROWS[4:]}
+
+
+clean = Pipeline(name="mine", splits=splits, metric=metric)
+broken = Pipeline(name="mine", splits=splits, metric=metric, declared=Declared(metric_range=(0.0, 100.0)))
+crashing = Pipeline(splits=splits, metric=raises)
+hanging = Pipeline(splits=lambda: time.sleep(60))
+empty = Pipeline()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mine.py").write_text(PIPELINES, encoding="utf-8")
+    return tmp_path
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a call of the program ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """The program in this process: starting Python anew and importing torch would take most of the time."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def call(*args: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["harness", *args])
+        sys.modules.pop("mine", None)
+        code = int(main())
+        return Done(code, *capfd.readouterr())
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["mine:clean", "--stage", "metric"], 0, ["✓ perfect-outputs-score-the-maximum", "mine: "]),
+        (["mine.py:clean", "--check", "same-texts-score-the-same"], 0, ["✓ same-texts-score-the-same"]),
+        (
+            ["mine:broken", "--stage", "metric"],
+            1,
+            ["likely:     unit-mismatch", "what to do:", "Most likely: unit-mismatch"],
+        ),
+        (
+            ["mine:broken", "--stage", "metric", "--expect", "perfect-outputs-score-the-maximum=old reports"],
+            0,
+            ["x perfect-outputs-score-the-maximum: old reports"],
+        ),
+        (["mine:crashing", "--stage", "metric"], 6, ["KeyError: 'no such column'", "in raises"]),
+        (["mine:hanging", "--seconds", "0.5", "--stage", "data"], 6, ["no answer within 0.5 s"]),
+        (["mine:empty"], 4, ["nothing could be checked"]),
+    ],
+    ids=["clean", "file", "broken", "expected", "crashing", "hanging", "empty"],
+)
+def test_audit_prints_each_check_and_ends_with_its_code(
+    run: Callable[..., Done], args: list[str], code: int, words: list[str]
+) -> None:
+    """The report is on the terminal, and the exit code says how it went."""
+    done = run("audit", *args)
+    assert done.returncode == code, done.stdout + done.stderr
+    for word in words:
+        assert word in done.stdout
+    assert "harness/checks/" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (["mine"], "names no pipeline"),
+        (["mine:nothing"], "cannot be imported"),
+        (["no_such_file.py:clean"], "there is no file"),
+        (["mine:ROWS"], "is a list"),
+        (["mine:clean", "--check", "perfect-output-scores"], "Did you mean"),
+        (["mine:clean", "--expect", "perfect-outputs-score-the-maximum"], "gives no reason"),
+        (["mine:clean", "--expect", "nothing=such"], "There is no check"),
+    ],
+)
+def test_mistakes_get_one_message(run: Callable[..., Done], args: list[str], word: str) -> None:
+    """A user's mistake is one message with its remedy, exit code 2, no traceback."""
+    done = run("audit", *args)
+    assert done.returncode == 2
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_audit_as_json(run: Callable[..., Done], folder: Path) -> None:
+    """``--json`` prints one object, with status and suspects of each check."""
+    done = run("audit", "mine:broken", "--stage", "metric", "--json")
+    report = json.loads(done.stdout)
+    assert (report["passed"], report["pipeline"]) == (False, "mine")
+    found = {result["check"]: result for result in report["results"]}
+    assert found["perfect-outputs-score-the-maximum"]["suspects"] == ["unit-mismatch-percent-fraction"]
+
+
+def test_defects_as_json(run: Callable[..., Done], folder: Path) -> None:
+    """``harness defects NAME --json`` has the counts and one entry a defect; the pages are written where asked."""
+    done = run("defects", "best-of-n-seeds-reported", "--no-clean", "--json", "--write", "pages", "--workers", "1")
+    content = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert {"total", "caught", "named", "false_alarms"} <= set(content)
+    assert [entry["name"] for entry in content["defects"]] == ["best-of-n-seeds-reported"]
+    assert "[1/1] best-of-n-seeds-reported: caught by several-seeds-are-summed-up-fairly, named" in done.stderr
+    assert sorted(path.name for path in (folder / "pages").iterdir()) == ["matrix.html", "matrix.json", "matrix.md"]
+
+
+def test_unknown_defect_is_named(run: Callable[..., Done]) -> None:
+    """A typo in a defect's name gets the nearest one, exit code 2."""
+    done = run("defects", "best-of-n-seed-reported")
+    assert done.returncode == 2
+    assert 'Did you mean "best-of-n-seeds-reported"?' in done.stderr
