@@ -60,7 +60,17 @@ def _read_arms(place: Path, experiment: str) -> tuple[Arm, Arm]:
 
 
 def store_baseline(folder: Path, *, base: Arm, tuned: Arm) -> Path:
-    """Store both arms of a run as the baseline of their experiment; returns the experiment's folder."""
+    """Store both arms of a run as the baseline of their experiment; returns the experiment's folder.
+
+    Raises:
+        BaselineError: all outputs of base and tuned are equal.
+    """
+    if all(one.output == other.output for one, other in zip(base.rows, tuned.rows, strict=True)):
+        raise BaselineError(
+            f'In this run of "{base.manifest.experiment}" base and tuned say the same in all {len(base.rows)} rows.',
+            why="Stored as the baseline, it would let every later failure pass.",
+            fix="Accept a run that learned something.",
+        )
     place = folder / base.manifest.experiment
     with whole_folder(place) as fresh:
         base.write(fresh / "base")
@@ -72,15 +82,9 @@ def accept_run(run_folder: Path, experiment: str, baselines: Path) -> Path:
     """Store the arms of a run that was written to disk; returns the experiment's folder.
 
     Raises:
-        BaselineError: the folder holds no whole run, or one of another experiment.
+        BaselineError: the folder holds no whole run, one of another experiment, or one that learned nothing.
     """
     base, tuned = _read_arms(run_folder, experiment)
-    if all(one.output == other.output for one, other in zip(base.rows, tuned.rows, strict=True)):
-        raise BaselineError(
-            f"In {run_folder} base and tuned say the same in all {len(base.rows)} rows.",
-            why="Stored as the baseline, it would let every later failure pass.",
-            fix="Accept a run that learned something.",
-        )
     return store_baseline(baselines, base=base, tuned=tuned)
 
 

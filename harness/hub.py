@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import os
+import queue
 import re
 import threading
 import urllib.error
@@ -14,6 +16,8 @@ from harness.errors import HubError
 
 PROBE_SECONDS = 1.0
 """How long the hub may take to answer at all."""
+
+NO_ANSWER = f"the hub did not answer within {PROBE_SECONDS:g} s"
 
 
 def looks_like_hub_name(name: str) -> bool:
@@ -40,24 +44,25 @@ def why_no_hub() -> str | None:
     """Why the hub cannot be reached, or nothing where it can."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
         return "HF_HUB_OFFLINE is set"
-    if not _answers(constants.ENDPOINT):
-        return f"the hub did not answer within {PROBE_SECONDS:g} s"
-    return None
+    # In a thread of its own, because looking up a name cannot be given a time limit.
+    said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=lambda: said.put(_ask(constants.ENDPOINT)), daemon=True).start()
+    try:
+        return said.get(timeout=PROBE_SECONDS)
+    except queue.Empty:
+        return NO_ANSWER
 
 
-def _answers(endpoint: str) -> bool:
-    """Ask in a thread of its own, because looking up a name cannot be given a time limit."""
-    answered = threading.Event()
-    threading.Thread(target=_ask, args=(endpoint, answered), daemon=True).start()
-    return answered.wait(PROBE_SECONDS)
-
-
-def _ask(endpoint: str, answered: threading.Event) -> None:
+def _ask(endpoint: str) -> str | None:
+    """Why nobody answers there, or nothing where somebody does."""
     try:
         request = urllib.request.Request(endpoint, method="HEAD")  # noqa: S310 - the user's own endpoint
         urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()  # noqa: S310
     except urllib.error.HTTPError:
-        pass  # an answer all the same
-    except (OSError, ValueError):
-        return
-    answered.set()
+        return None  # an answer all the same
+    except TimeoutError:
+        return NO_ANSWER
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        return NO_ANSWER if isinstance(reason, TimeoutError) else f"the hub cannot be reached ({reason})"
+    return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,8 @@ EXPERIMENT = "harness_experiment"
 BASELINES = "harness_baselines"
 UPDATE = "harness_update_baselines"
 CHECK = "harness_check"
+
+_BEGAN: pytest.StashKey[float] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,6 +51,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     parser.addini(EXPERIMENT, "a preset or a file like harness.toml")
     parser.addini(BASELINES, "where stored arms are", default="baselines")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note when the session began."""
+    config.stash[_BEGAN] = time.time()
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -137,7 +145,9 @@ def _or_fail(action: Callable[[], T]) -> T:
     try:
         return action()
     except HarnessError as error:
-        return pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+        message = f"{type(error).__name__}: {error}"
+    # Out here, so that pytest does not print the message a second time as the cause of the failure.
+    return pytest.fail(message, pytrace=False)
 
 
 def _is_checked(config: pytest.Config) -> bool:
@@ -236,11 +246,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if not _is_checked(config):
         return
     experiment = _load_experiment(config).name
-    terminalreporter.write_line(
-        f"harness: the run's outputs and report are in {_project_folder(config) / 'runs' / experiment}"
-    )
-    place = _baselines_folder(config) / experiment
-    if config.getoption(UPDATE) and place.is_dir():
+    runs, stored = _project_folder(config) / "runs" / experiment, _baselines_folder(config) / experiment
+    if _is_of_this_session(runs, config):
+        terminalreporter.write_line(f"harness: the run's outputs and report are in {runs}")
+    if config.getoption(UPDATE) and _is_of_this_session(stored, config):
         terminalreporter.write_line(
-            f"harness: stored the baseline of {experiment}; look at {place} with git and commit it"
+            f"harness: stored the baseline of {experiment}; look at {stored} with git and commit it"
         )
+
+
+def _is_of_this_session(folder: Path, config: pytest.Config) -> bool:
+    """Whether the folder was written since the session began, by this process or by a worker."""
+    return folder.is_dir() and folder.stat().st_mtime >= config.stash[_BEGAN]

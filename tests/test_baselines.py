@@ -27,7 +27,7 @@ def test_what_is_stored_is_read(tmp_path: Path) -> None:
 def test_storing_again_replaces_both_arms_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failure while writing leaves the old baseline whole, and nothing half-written beside it."""
     store_baseline(tmp_path, base=BASE, tuned=TUNED)
-    other = make_arm([7.0, 8.0], role="tuned", weights="w3")
+    other = make_arm([7.0, 8.0], role="tuned", weights="w3", outputs=["c", "d"])
     with monkeypatch.context() as patch:
         patch.setattr("harness.arm.hash_text", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -41,12 +41,11 @@ def test_storing_again_replaces_both_arms_or_none(tmp_path: Path, monkeypatch: p
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
-def test_a_run_that_learned_nothing_is_not_accepted(tmp_path: Path) -> None:
+def test_a_run_that_learned_nothing_is_not_stored(tmp_path: Path) -> None:
     """Equal outputs would make a baseline that every failure equals."""
-    BASE.write(tmp_path / "run" / "base")
-    make_arm([1.0, 2.0], role="tuned", weights="w2").write(tmp_path / "run" / "tuned")
     with pytest.raises(BaselineError, match="say the same in all 2 rows"):
-        accept_run(tmp_path / "run", "x", tmp_path / "baselines")
+        store_baseline(tmp_path, base=BASE, tuned=make_arm([1.0, 2.0], role="tuned", weights="w2"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_half_a_baseline_is_an_error(tmp_path: Path) -> None:

@@ -220,10 +220,10 @@ def test_own_file_of_rows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert (settings["data"]["source"], settings["training"]["seed"]) == ("rows.jsonl", 3)
 
 
-def test_hub_name_offline_fails_within_two_seconds_as_a_program() -> None:
+def test_hub_name_offline_fails_within_two_seconds_as_a_program(silent_hub: str) -> None:
     """From the prompt to the message, imports and all, with a hub that never answers."""
     environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
-    environment["HF_ENDPOINT"] = "http://192.0.2.1"
+    environment["HF_ENDPOINT"] = silent_hub
     began = time.perf_counter()
     done = subprocess.run(
         [*PROGRAM, "run", "seed-notebook"], capture_output=True, text=True, check=False, env=environment, timeout=20

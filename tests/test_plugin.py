@@ -79,6 +79,8 @@ def test_update_stores_the_baseline_and_the_next_session_passes(pytester: pytest
     damaged = pytester.runpytest_subprocess("--harness-check")
     damaged.assert_outcomes(failed=2)
     damaged.stdout.fnmatch_lines(["*BaselineError: *rows.jsonl does not match its own hash*"])
+    assert "During handling" not in damaged.stdout.str()
+    assert "the run's outputs and report are in" not in damaged.stdout.str()
 
 
 def test_users_faults_need_no_traceback(pytester: pytest.Pytester) -> None:
@@ -105,13 +107,18 @@ def test_experiment_is_found_from_below(pytester: pytest.Pytester) -> None:
 
 
 def test_spoilt_tuning_goes_red(pytester: pytest.Pytester) -> None:
-    """Training that teaches nothing fails the requirement, with the reason in the first line."""
+    """Training that teaches nothing fails the requirement, with the reason in the first line, and is never stored."""
     write_experiment(pytester.path, {**SMALL, "training.weight_decay": 0.0})
     text = (pytester.path / "harness.toml").read_text(encoding="utf-8").replace("2e-3", "1e-9")
     (pytester.path / "harness.toml").write_text(text, encoding="utf-8")
     result = pytester.runpytest_subprocess("--harness-check")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(['*"tuned must beat base on rouge1" identical: all 8 outputs are equal*'])
+    refused = pytester.runpytest_subprocess("--harness-update-baselines")
+    refused.assert_outcomes(failed=1)
+    refused.stdout.fnmatch_lines(["*BaselineError: *base and tuned say the same in all 8 rows*"])
+    assert "stored the baseline" not in refused.stdout.str()
+    assert not (pytester.path / "baselines").exists()
 
 
 @pytest.mark.parametrize(

@@ -171,15 +171,27 @@ def test_split_of_a_dataset_dict(tmp_path: Path) -> None:
         load_splits(settings.model_copy(update={"eval_split": "dev"}))
 
 
-def test_hub_name_without_network_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hub_that_never_answers_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch, silent_hub: str) -> None:
     """A hub data set with the hub out of reach is an error within two seconds, not after a minute of retries."""
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    # An address that never answers (RFC 5737), so the probe has to give up by itself.
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://192.0.2.1")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", silent_hub)
     began = time.perf_counter()
-    with pytest.raises(HubError, match=r'"EdinburghNLP/xsum" is no local path.*data\.source'):
+    with pytest.raises(
+        HubError, match=r'"EdinburghNLP/xsum" is no local path.*did not answer within 1 s.*data\.source'
+    ):
         load_splits(DataSettings(source="EdinburghNLP/xsum"))
     assert time.perf_counter() - began < 2
+
+
+def test_hub_that_refuses_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the network says no at once, so does the harness, and the message holds the network's own reason."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    # Nobody listens on port 1.
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
+    began = time.perf_counter()
+    with pytest.raises(HubError, match=r"the hub cannot be reached \(.*refused"):
+        load_splits(DataSettings(source="EdinburghNLP/xsum"))
+    assert time.perf_counter() - began < 0.8
 
 
 def test_offline_switch_is_honoured() -> None:
