@@ -25,10 +25,13 @@ def class_ids_have_the_models_names(evidence: Evidence) -> str:
     for row, feature in zip(rows, evidence.features(rows), strict=True):
         meant = _class_names(evidence, row)
         labels = feature.get("labels", feature.get("label"))
-        found = [label for label in labels if label != IGNORE_INDEX] if isinstance(labels, list) else [labels]
-        if len(found) != len(meant):
-            raise CheckSkipped("rows have more or fewer labels than classes")
-        seen.update((name, names.get(label, f"no class {label}")) for name, label in zip(meant, found, strict=True))
+        found: list[Any] = labels if isinstance(labels, list) else [labels]
+        found = [label for label in found if label != IGNORE_INDEX]
+        if len(found) != len(meant) or not all(isinstance(label, int) for label in found):
+            raise CheckSkipped("rows do not have one id for each of their classes")
+        seen.update(
+            (name, names.get(int(label), f"no class {label}")) for name, label in zip(meant, found, strict=True)
+        )
     wrong = Counter({pair: count for pair, count in seen.items() if pair[0] != pair[1]})
     if wrong:
         (meant_name, config_name), count = wrong.most_common(1)[0]

@@ -112,9 +112,10 @@ def judge_texts(evidence: Evidence, rows: Sequence[Lesson]) -> CheckFailed | Non
         else:
             return _say_difference(evidence, number, lesson, said, target)
     if cut == len(judged) > 1:
+        names = ("target-truncation-drops-tail", "labels-all-masked-by-truncation")
         return CheckFailed(
             f"All {cut} targets are cut: the labels hold only their beginning.",
-            suspects=("target-truncation-drops-tail",),
+            suspects=names if all(lesson.taught for lesson in rows) else names[::-1],
             remedy="Raise the length limit of targets, or look at what is lost behind the limit.",
         )
     return _judge_frames(evidence, judged, frames)

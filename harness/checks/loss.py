@@ -190,7 +190,7 @@ def _loss_when_right(evidence: Evidence, reading: Reading) -> float:
     """The loss when the model says at each place what is taught there: 0 without label smoothing."""
     wanted = torch.full_like(reading.written_after, -1)
     for row, found in enumerate(reading.taught):
-        wanted[row, list(found.places)] = torch.tensor(found.ids)
+        wanted[row, list(found.places)] = torch.tensor(found.ids, dtype=torch.int64)
     model = evidence.model().float()
     with torch.no_grad(), knowing(model, lambda _: wanted):
         return float(evidence.loss(model, reading.batch))

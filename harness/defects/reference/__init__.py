@@ -9,6 +9,7 @@ from harness.registry import Registry
 PLACES = {
     "seq2seq": "harness.defects.reference.seq2seq:PIPELINE",
     "causal": "harness.defects.reference.causal:PIPELINE",
+    "assistant": "harness.defects.reference.assistant:PIPELINE",
     "classifier": "harness.defects.reference.classifier:PIPELINE",
     "tagger": "harness.defects.reference.tagger:PIPELINE",
     "reader": "harness.defects.reference.reader:PIPELINE",
