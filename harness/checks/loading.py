@@ -29,7 +29,9 @@ def files_are_read_anew(evidence: Evidence) -> str:
     except TypeError:
         raise CheckSkipped("the rows cannot be written as JSON lines") from None
     with TemporaryDirectory() as folder:
-        path, namesake, stranger = (Path(folder, *parts) for parts in (["rows.jsonl"], ["2", "rows.jsonl"], ["3.jsonl"]))
+        path, namesake, stranger = (
+            Path(folder, *parts) for parts in (["rows.jsonl"], ["2", "rows.jsonl"], ["3.jsonl"])
+        )
         before = _read(evidence, path, lines)
         after = _read(evidence, path, lines[::-1], later=True)
         elsewhere = _read(evidence, namesake, lines[1:])

@@ -1,9 +1,10 @@
 """How much of a text also stands in another, without false alarms on texts that were written by one template.
 
-Two rows of one template share most of their words and are no leak. What tells a copy is that it shares what is *rare*: so word n-grams are weighted by their inverse document frequency over all rows, as Spärck Jones (1972)
-weighs terms, and what counts is the share of a row's weight that one row of the other split holds (containment, Broder
-1997). On templated news, questions, film reviews and encyclopedia paragraphs, unrelated rows reach 0.5 at most, and
-copies with a few changed words 0.6 and more.
+Two rows of one template share most of their words and are no leak. What tells a copy is that it shares what is *rare*:
+so word n-grams are weighted by their inverse document frequency over all rows, as Spärck Jones (1972) weighs terms, and
+what counts is the share of a row's weight that one row of the other split holds (containment, Broder 1997). On templated
+news, news sentences and encyclopedia paragraphs, unrelated rows reach 0.5 at most, and copies with a few changed words
+0.6 and more.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ def find_matches(rows: Sequence[str], others: Sequence[str], *, same: bool = Fal
                 places[gram].append(index)
     runs = _runs(rows, others, same=same)
     matches = []
-    for index, own in enumerate(wanted):
-        weights = {gram: math.log(total / frequency[gram]) if frequency[gram] else 0.0 for gram in own}
+    for index, grams in enumerate(wanted):
+        weights = {gram: math.log(total / frequency[gram]) if frequency[gram] else 0.0 for gram in grams}
         shared: Counter[int] = Counter()
         for gram, weight in weights.items():
             for other in places.get(gram, ()):

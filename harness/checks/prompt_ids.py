@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
-from os.path import commonprefix
 from typing import Any
 
 from harness.checks.check import CheckSkipped, PartError
@@ -64,14 +64,19 @@ def find_bulk(evidence: Evidence, rows: Sequence[Row]) -> str:
     }
     if not sizes:
         raise CheckSkipped("the rows hold no text that could be made longer")
-    return max(sizes, key=lambda name: sizes[name])
+    longest: str = max(sizes, key=lambda name: sizes[name])
+    return longest
 
 
 def surroundings(prompts: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
     """The ids with which all prompts begin, and those with which all end."""
-    first: list[int] = list(commonprefix([list(prompt) for prompt in prompts]))
-    last = commonprefix([list(prompt)[::-1] for prompt in prompts])[::-1]
-    return first, list(last)
+    return shared_beginning(prompts), shared_beginning([prompt[::-1] for prompt in prompts])[::-1]
+
+
+def shared_beginning(sequences: Sequence[Sequence[int]]) -> list[int]:
+    """The ids with which all sequences begin."""
+    places = zip(*sequences, strict=False)
+    return [ids[0] for ids in itertools.takewhile(lambda ids: len(set(ids)) == 1, places)]
 
 
 def describe_difference(
@@ -92,7 +97,7 @@ def describe_difference(
     if shorter != longer and shorter == longer[len(longer) - len(shorter) :]:
         seen = f"one of them lacks the first {len(longer) - len(shorter)} words of the other"
         return seen, ("missing-task-prefix", "eval-context-left-truncated", "train-inference-prompt-skew")
-    same = len(commonprefix([list(trained), list(asked)]))
+    same = len(shared_beginning([trained, asked]))
     seen = (
         f"from token {same} on training has {decode(trained[same : same + 4])!r} and generation "
         f"{decode(asked[same : same + 4])!r}"

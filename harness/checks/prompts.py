@@ -37,8 +37,8 @@ def prompts_hold_no_answers(evidence: Evidence) -> str:
         looked_at += len(sample)
         if told:
             raise CheckFailed(
-                f'{len(told)} of {len(sample)} prompts of the split "{name}" hold the answer of their own row, the first '
-                f"is that of row {told[0]}: {str(evidence.column(sample[told[0]], 'target'))[:60]!r}.",
+                f'{len(told)} of {len(sample)} prompts of the split "{name}" hold the answer of their own row, the '
+                f"first is that of row {told[0]}: {str(evidence.column(sample[told[0]], 'target'))[:60]!r}.",
                 suspects=("fewshot-demo-is-the-eval-item", "train-eval-exact-overlap"),
                 remedy="Draw the solved examples from the training split, and leave out the row that is asked about.",
             )
@@ -60,7 +60,8 @@ def long_prompts_keep_both_ends(evidence: Evidence) -> str:
             ranking = ranking[::-1]
         told = "; ".join(f"{path} loses {' and '.join(ends.values())}" for path, ends in found.items())
         raise CheckFailed(
-            f"In {len(longest)} rows with up to {len(longest[-1][column].split())} words in the column {column}, {told}.",
+            f"In the {len(longest)} rows with most words in the column {column}, up to "
+            f"{len(longest[-1][column].split())}, {told}.",
             suspects=ranking if head else ranking[:1],
             remedy="Cut the long text before it is put into the prompt, and never the prompt; count what was cut.",
         )
@@ -150,7 +151,8 @@ def the_model_reads_whole_prompts(evidence: Evidence) -> str:
             suspects = ("eval-context-left-truncated", "prompt-truncated-on-wrong-side")
             seen = f"the model read {len(closest)} of its {len(unread[0])} tokens"
         raise CheckFailed(
-            f"{len(unread)} of {len(prompts)} prompts did not reach the model as they were encoded; of the first, {seen}.",
+            f"{len(unread)} of {len(prompts)} prompts did not reach the model as they were encoded; of the first, "
+            f"{seen}.",
             suspects=suspects,
             remedy="Refuse a prompt that does not fit, or shorten its text; never cut it silently before generating.",
         )
@@ -180,6 +182,10 @@ def _find_lost(evidence: Evidence, path: str, rows: Sequence[Row], column: str) 
     for row in rows:
         first, last = surroundings(encoded_prompts(evidence, path, [{**row, column: text} for text in SHORT_TEXTS]))
         prompts = encoded_prompts(evidence, path, [row])
+        if path == "encode_prompt" and evidence.has("prompt"):
+            begin = " ".join(split_words(_text(evidence.call("prompt", row)))[:TELLING])
+            if any(begin not in " ".join(split_words(decode(prompt))) for prompt in prompts):
+                lost["first"] = f"the beginning {begin!r}"
         if any(prompt[: len(first)] != first for prompt in prompts):
             lost["first"] = f"the beginning {decode(first)[:60]!r}"
         if not set(last) <= closing and any(prompt[-len(last) :] != last for prompt in prompts):
