@@ -28,8 +28,8 @@ def an_empty_answer_stays_empty(evidence: Evidence) -> str:
         return f"{len(rows)} empty outputs"
     copied = sum(_is_copied(outputs[place], evidence, rows[place]) for place in wrong)
     raise CheckFailed(
-        f"The model wrote nothing but its closing token, and yet {len(wrong)} of {len(rows)} outputs are not empty; row "
-        f"{wrong[0]}: {quote(outputs[wrong[0]])}. {copied} of them hold words of the row's own input.",
+        f"The model wrote nothing but its closing token, and yet {len(wrong)} of {len(rows)} outputs are not empty; "
+        f"row {wrong[0]}: {quote(outputs[wrong[0]])}. {copied} of them hold words of the row's own input.",
         suspects=("prompt-kept-in-prediction",) if copied else ("dropout-active-in-eval", "prompt-kept-in-prediction"),
         remedy="Cut the generated ids at the padded width of the prompts (input_ids.shape[1]), then decode without "
         "special tokens.",
@@ -49,36 +49,28 @@ def the_output_is_what_the_model_says(evidence: Evidence) -> str:
         wrong = differing([_plain(expected)] * len(rows), [_plain(output) for output in outputs])
         if wrong:
             output = outputs[wrong[0]]
-            _blame(evidence, rows[wrong[0]], expected, output, heard, f"{len(wrong)} of {len(rows)}", len(tokens))
+            what, suspects = _difference(_plain(expected), _plain(output))
+            settings = heard[0].settings if heard else {}
+            raise CheckFailed(
+                f"The model wrote {quote(expected)} ({len(tokens)} tokens) and stopped; in {len(wrong)} of {len(rows)} "
+                f"rows the output is {what}: {quote(output)}. Length settings: max_new_tokens "
+                f"{settings.get('max_new_tokens')}, max_length {settings.get('max_length')}.",
+                suspects=suspects,
+                remedy="Pass max_new_tokens as declared (without it generation ends at 20 tokens), cut the prompt off "
+                "by its padded width, and keep all other tokens.",
+            )
     return f"{len(rows)} rows, answers of {len(text.split())} words and less"
 
 
-def _blame(
-    evidence: Evidence, row: Any, expected: str, output: str, heard: Sequence[Generation], share: str, tokens: int
-) -> None:
-    """Say what became of an answer.
-
-    Raises:
-        CheckFailed: always.
-    """
-    said, got = _plain(expected), _plain(output)
-    lengths = {name: heard[0].settings.get(name) for name in ("max_new_tokens", "max_length")} if heard else {}
-    suspects: tuple[str, ...] = ("prompt-kept-in-prediction",)
-    what = "something else"
-    if said.startswith(got):
-        what = f"its first {len(got)} of {len(said)} letters"
-        suspects = ("eval-generation-length-default-20",)
-    elif got.endswith(said) or _is_copied(output, evidence, row):
-        what = "more than that"
-    elif said.endswith(got):
-        what = f"its last {len(got)} of {len(said)} letters"
-    raise CheckFailed(
-        f"The model wrote {quote(expected)} ({tokens} tokens) and stopped; in {share} rows the output is {what}: "
-        f"{quote(output)}. Length settings: {lengths or 'not seen'}.",
-        suspects=suspects,
-        remedy="Pass max_new_tokens as declared (without it generation ends at 20 tokens), cut the prompt off by its "
-        "padded width, and keep all other tokens.",
-    )
+def _difference(said: str, got: str) -> tuple[str, tuple[str, ...]]:
+    """What became of an answer, and what does such a thing."""
+    if got and said.startswith(got):
+        return f"its first {len(got)} of {len(said)} letters", ("eval-generation-length-default-20",)
+    if not got:
+        return "empty", ("eval-generation-length-default-20", "prompt-kept-in-prediction")
+    if said.endswith(got):
+        return f"its last {len(got)} of {len(said)} letters", ("prompt-kept-in-prediction",)
+    return "more than that" if said in got else "something else", ("prompt-kept-in-prediction",)
 
 
 @check("I1", "generation", needs=("classify", "encode", "make_model", "tokenizer"))
@@ -102,7 +94,8 @@ def a_sure_model_is_classified_right(evidence: Evidence) -> str:
         return f"{len(set(map(str, gold)))} labels, {len(rows)} rows"
     seen = sorted({f"{gold[place]} as {answers[place]}" for place in wrong})
     raise CheckFailed(
-        f"The model was sure of the label, and {len(wrong)} of {len(rows)} rows were read as another: {', '.join(seen)}.",
+        f"The model was sure of the label, and {len(wrong)} of {len(rows)} rows were read as another: "
+        f"{', '.join(seen)}.",
         suspects=("label-verbaliser-token-collision",),
         remedy="Compare the log-likelihood of whole label names, tokenized with the space that they have in training: "
         "first pieces may be shared.",

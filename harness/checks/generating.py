@@ -71,7 +71,7 @@ def sensitive(model: torch.nn.Module) -> torch.nn.Module:
     return model
 
 
-def uneven_rows(evidence: Evidence, count: int = 6) -> list[Any]:
+def uneven_rows(evidence: Evidence, count: int = 4) -> list[Any]:
     """Rows of the user's whose inputs are short and long by turns; as they are where their inputs are no texts."""
     rows = evidence.rows(count)
     texts = [evidence.column(row, "input") for row in rows]
@@ -137,9 +137,9 @@ def closing_token(evidence: Evidence, model: torch.nn.Module) -> int:
     config = getattr(unwrap(model), "generation_config", None)
     stops = getattr(config, "eos_token_id", None)
     stops = [] if stops is None else [stops] if isinstance(stops, int) else list(stops)
-    own = getattr(evidence.part("tokenizer"), "eos_token_id", None)
+    own: int | None = getattr(evidence.part("tokenizer"), "eos_token_id", None)
     if own in stops or (not stops and own is not None):
-        return int(own)
+        return own if own is not None else int(stops[0])
     if not stops:
         raise CheckSkipped("neither model nor tokenizer names a token that ends a text")
     return int(stops[0])

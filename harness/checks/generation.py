@@ -11,12 +11,8 @@ import torch
 from harness.checks.check import CheckFailed, CheckSkipped, PartError, check
 from harness.checks.evidence import Evidence
 from harness.checks.generating import closing_token, differing, listen, padding_of, quote, sensitive, uneven_rows
+from harness.checks.likelihood import close, readings, token_logprobs
 from harness.checks.oracle import speaking
-
-CLOSE = 1e-3
-"""How far a score may be from the recomputed one, relative to its size; float32 is good for 1e-5."""
-
-Ids = Sequence[int]
 
 
 @check("I10", "generation", needs=("generate", "make_model"))
@@ -43,7 +39,7 @@ def _twice(evidence: Evidence) -> tuple[list[str], list[str], bool, bool]:
     """The outputs of two evaluations, whether they were sampled, and whether the model was in training mode."""
 
     def run() -> tuple[list[str], list[str], bool, bool]:
-        model, rows, outputs = evidence.model(), evidence.rows(), []
+        model, rows, outputs = evidence.model(), evidence.rows(4), []
         with torch.random.fork_rng(devices=[]), listen(model) as heard:
             for seed in (1, 2):
                 torch.manual_seed(seed)
@@ -53,28 +49,33 @@ def _twice(evidence: Evidence) -> tuple[list[str], list[str], bool, bool]:
     return evidence.remember("generated twice", run)
 
 
-def _require_repeatable(evidence: Evidence) -> None:
-    """Make sure that outputs can be compared at all.
+def _together(evidence: Evidence) -> tuple[torch.nn.Module, list[Any], list[str]]:
+    """A model that is easily moved, rows of uneven length, and its outputs for all of them in one batch.
 
     Raises:
-        CheckSkipped: they differ from one evaluation to the next.
+        CheckSkipped: outputs differ from one evaluation to the next, so there is nothing to compare.
     """
     first, second, *_ = _twice(evidence)
     if first != second:
         raise CheckSkipped("outputs differ from one evaluation to the next anyway")
+
+    def run() -> tuple[torch.nn.Module, list[Any], list[str]]:
+        model, rows = sensitive(evidence.model()), uneven_rows(evidence)
+        return model, rows, evidence.generate(model, rows, batch_size=len(rows), use_cache=True)
+
+    return evidence.remember("generated together", run)
 
 
 @check("I3", "generation", needs=("generate", "make_model"))
 def outputs_do_not_depend_on_the_batch(evidence: Evidence) -> str:
     """Each row gives the same text alone and in a batch with longer rows."""
     evidence.require("generate", "batch_size")
-    _require_repeatable(evidence)
-    model, rows = sensitive(evidence.model()), uneven_rows(evidence)
-    together = evidence.generate(model, rows, batch_size=len(rows))
-    alone = evidence.generate(model, rows, batch_size=1)
-    wrong = differing(alone, together)
+    model, rows, together = _together(evidence)
+    few = rows[:-1]
+    alone = evidence.generate(model, few, batch_size=1, use_cache=True)
+    wrong = differing(alone, together[: len(few)])
     if not wrong:
-        return f"{len(rows)} rows of uneven length, alone and together"
+        return f"{len(few)} rows of uneven length, alone and together"
     side, masked = padding_of(evidence, model, rows)
     wrong_side = "left" if evidence.is_encoder_decoder(model) else "right"
     suspects: list[str] = []
@@ -86,12 +87,12 @@ def outputs_do_not_depend_on_the_batch(evidence: Evidence) -> str:
     if not suspects:
         suspects = ["kv-cache-changes-output", "attention-mask-missing", "beam-score-normalised-with-prompt"]
     raise CheckFailed(
-        f"{len(wrong)} of {len(rows)} rows give another text in a batch of {len(rows)} than alone; row {wrong[0]}: "
+        f"{len(wrong)} of {len(few)} rows give another text in a batch of {len(rows)} than alone; row {wrong[0]}: "
         f"{quote(alone[wrong[0]])} alone, {quote(together[wrong[0]])} in the batch. The batch was padded on the side: "
         f"{side}; an attention mask {'told' if masked else 'did not tell'} the model so.",
         suspects=tuple(suspects),
-        remedy="Give generate() an attention_mask, pad prompts of a decoder on the left and inputs of an encoder on the "
-        "right, and count positions from the first real token.",
+        remedy="Give generate() an attention_mask, pad prompts of a decoder on the left and inputs of an encoder on "
+        "the right, and count positions from the first real token.",
     )
 
 
@@ -99,11 +100,8 @@ def outputs_do_not_depend_on_the_batch(evidence: Evidence) -> str:
 def the_cache_changes_nothing(evidence: Evidence) -> str:
     """Decoding with the cache of keys and values gives the same text as without."""
     evidence.require("generate", "use_cache")
-    _require_repeatable(evidence)
-    model, rows = sensitive(evidence.model()), uneven_rows(evidence)
-    cached, plain = (
-        evidence.generate(model, rows, batch_size=len(rows), use_cache=use_cache) for use_cache in (True, False)
-    )
+    model, rows, cached = _together(evidence)
+    plain = evidence.generate(model, rows, batch_size=len(rows), use_cache=False)
     wrong = differing(cached, plain)
     if not wrong:
         return f"{len(rows)} rows with and without cache"
@@ -131,14 +129,13 @@ def beam_scores_are_the_likelihood_per_length(evidence: Evidence) -> str:
             if not tokens:
                 continue
             # The closing token may have been cut off, and may or may not count as a part of the length.
-            endings = [tokens, [*tokens, *stop]]
-            totals = [sum(token_logprobs(model, prompt, ending)) for ending in endings]
+            totals = [sum(token_logprobs(model, prompt, ending)) for ending in (tokens, [*tokens, *stop])]
             lengths = [length for length in (len(tokens) - 1, len(tokens), len(tokens) + 1) if length]
             expected = [total / length**penalty for total, length in product(totals, lengths)]
             if not any(close(score, value) for value in expected):
                 raise CheckFailed(
-                    f"Row {place}: the beam of {len(tokens)} new tokens behind {len(prompt)} has the score {score:.4f}; "
-                    f"its log-likelihood is {totals[0]:.4f}, which over {len(tokens)}^{penalty:g} is "
+                    f"Row {place}: the beam of {len(tokens)} new tokens behind {len(prompt)} has the score "
+                    f"{score:.4f}; its log-likelihood is {totals[0]:.4f}, which over {len(tokens)}^{penalty:g} is "
                     f"{totals[0] / len(tokens) ** penalty:.4f}.",
                     suspects=("beam-score-normalised-with-prompt",),
                     remedy="Divide by the number of new tokens of the row itself, without prompt and padding.",
@@ -154,7 +151,7 @@ def continuations_are_scored_whole(evidence: Evidence) -> str:
     context = " ".join(words[:8])
     for continuation in (" " + words[-1], " no", " " + " ".join(words[-5:])):
         score = float(evidence.call("score_continuation", model, context, continuation))
-        expected = [sum(each) for each in _readings(model, tokenizer, context, continuation)]
+        expected = [sum(each) for each in readings(model, tokenizer, context, continuation)]
         if not any(close(score, value) for value in expected):
             best = min(expected, key=lambda value: abs(value - score))
             raise CheckFailed(
@@ -186,8 +183,8 @@ def outputs_begin_as_the_targets_do(evidence: Evidence) -> str:
     if first == {expected}:
         return f"all begin with token {expected}"
     raise CheckFailed(
-        f"The targets begin with token {expected} ({tokenizer.convert_ids_to_tokens(expected)}); a model that would say "
-        f"something else first is let do so: its outputs begin with {sorted(first)}. generate() forces "
+        f"The targets begin with token {expected} ({tokenizer.convert_ids_to_tokens(expected)}); a model that would "
+        f"say something else first is let do so: its outputs begin with {sorted(first)}. generate() forces "
         f"{heard[0].settings.get('forced_bos_token_id')}.",
         suspects=("forced-bos-not-used-in-eval", "mbart-language-code-wrong"),
         remedy="Set model.generation_config.forced_bos_token_id to the target language, or pass it to generate(); what "
@@ -196,7 +193,7 @@ def outputs_begin_as_the_targets_do(evidence: Evidence) -> str:
 
 
 def _first_of_targets(evidence: Evidence, model: torch.nn.Module, rows: Sequence[Any]) -> int | None:
-    """The special token that the labels of all rows begin with, other than those that begin or end any text."""
+    """The special token that the labels of all rows begin with, other than those that begin any text."""
     tokenizer = evidence.part("tokenizer")
     labels = [[label for label in feature.get("labels", []) if label >= 0] for feature in evidence.features(rows)]
     first = {row[0] if row else None for row in labels}
@@ -205,37 +202,3 @@ def _first_of_targets(evidence: Evidence, model: torch.nn.Module, rows: Sequence
     if common is None or common in {*usual, getattr(model.config, "decoder_start_token_id", None)}:
         return None
     return common if tokenizer.decode([common], skip_special_tokens=True) == "" else None
-
-
-def close(value: float, expected: float) -> bool:
-    """Whether two scores are equal up to float32's rounding."""
-    return abs(value - expected) <= CLOSE * max(1.0, abs(expected))
-
-
-def token_logprobs(model: torch.nn.Module, prompt: Ids, tokens: Ids) -> list[float]:
-    """The log-probability of each token behind a prompt, in nats, by one plain forward pass without padding."""
-    config: Any = model.config
-    read = torch.tensor([list(prompt)])
-    with torch.inference_mode():
-        if config.is_encoder_decoder:
-            written = torch.tensor([[config.decoder_start_token_id, *tokens[:-1]]])
-            logits = model(input_ids=read, attention_mask=torch.ones_like(read), decoder_input_ids=written).logits[0]
-        else:
-            logits = model(input_ids=torch.tensor([[*prompt, *tokens]])).logits[0, len(prompt) - 1 : -1]
-    chosen = logits.float().log_softmax(-1).gather(-1, torch.tensor(list(tokens))[:, None])[:, 0]
-    return [float(value) for value in chosen]
-
-
-def _readings(model: torch.nn.Module, tokenizer: Any, context: str, continuation: str) -> list[list[float]]:
-    """Token log-probabilities under every honest way to tokenize a context and what follows it."""
-    plain = tokenizer(continuation, add_special_tokens=False)["input_ids"]
-    found = []
-    for special in (True, False):
-        read = tokenizer(context, add_special_tokens=special)["input_ids"]
-        joint = tokenizer(context + continuation, add_special_tokens=special)["input_ids"]
-        said = {tuple(plain), tuple(joint[len(read) :]) or tuple(plain)}
-        if tokenizer.eos_token_id is not None:
-            said |= {(*tokens, tokenizer.eos_token_id) for tokens in set(said)}
-        begin = [[]] if special or tokenizer.bos_token_id is None else [[], [tokenizer.bos_token_id]]
-        found += [token_logprobs(model, [*start, *read], tokens) for start, tokens in product(begin, said)]
-    return found

@@ -11,21 +11,16 @@ import torch
 from harness.checks.check import CheckFailed, CheckSkipped, PartError, check
 from harness.checks.evidence import Evidence
 from harness.checks.generating import closing_token
-from harness.checks.oracle import SURE, drawing, output_head
+from harness.checks.oracle import drawing, output_head
 from harness.checks.recorder import changed_parameters, state_of
+from harness.checks.sampling import Ids, divergent_logprobs, known_policy, weigh
 
 CLOSE = 1e-4
 """How far log-probabilities may be apart, in nats; float32 is good for 1e-5."""
 RARE = 5.0
 """Standard errors beyond which a difference is no accident: it happens once in two million honest runs."""
-DRAWS = 96
+DRAWS = 64
 """Prompts that are answered to see what is sampled."""
-CHOICES = 128
-"""Tokens among which the known policy chooses; more than the 50 that ``generate`` keeps if not told otherwise."""
-ENDS = 0.1
-"""Share of the closing token in what the known policy says."""
-
-Ids = list[int]
 
 
 @check("I15", "rlhf", needs=("reinforcement.make_reference", "make_model"))
@@ -128,29 +123,19 @@ def samples_come_from_the_policy(evidence: Evidence) -> str:
     """Sampled tokens are as surprising, and end as often, as their own log-probabilities say."""
     model = evidence.model()
     stop = closing_token(evidence, model)
-    choices, logits = known_policy(evidence.part("tokenizer"), stop, len(output_head(model).weight))
+    choices, logits = known_policy(evidence.part("tokenizer"), stop, _vocabulary(model))
     prompts = _prompts(evidence, 4)
     with drawing(model, logits), torch.no_grad():
         asked = [prompts[place % len(prompts)] for place in range(DRAWS)]
         drawn = _tokens(evidence.call("reinforcement.sample", model, asked, seed=evidence.seed))
-        logprobs = _scored(evidence, model, prompts[0], choices, logits)
-    longest = max(map(len, drawn))
-    responses = [_ended(response, stop, longest) for response in drawn]
-    tokens = [token for response in responses for token in response]
-    foreign = sum(token not in logprobs for token in tokens)
-    surprises = [-logprobs[token] for token in tokens if token in logprobs]
-    entropy = -sum(math.exp(value) * value for value in logprobs.values())
-    spread = sum(math.exp(value) * (value + entropy) ** 2 for value in logprobs.values()) ** 0.5
-    mean = sum(surprises) / max(1, len(surprises))
-    ends, expected = tokens.count(stop), len(tokens) * math.exp(logprobs[stop])
-    z_surprise = (mean - entropy) / (spread / max(1, len(surprises)) ** 0.5)
-    z_ends = (ends - expected) / max(1.0, expected * (1 - math.exp(logprobs[stop]))) ** 0.5
-    if not foreign and abs(z_surprise) < RARE and abs(z_ends) < RARE:
-        return f"{len(tokens)} tokens of {mean:.3f} nats, entropy {entropy:.3f}; {ends} ends, expected {expected:.0f}"
+        logprobs = _scored(evidence, model, prompts[0][:2], choices, logits)
+    draw = weigh(drawn, logprobs, stop)
+    if not draw.foreign and abs(draw.z_surprise) < RARE and abs(draw.z_ends) < RARE:
+        return f"{draw.tokens} tokens, {draw.surprise:.3f} nats each where the entropy is {draw.entropy:.3f}"
     raise CheckFailed(
-        f"{len(tokens)} sampled tokens have a mean surprise of {mean:.3f} nats where the entropy is {entropy:.3f} "
-        f"({z_surprise:+.0f} standard errors); {ends} of them end a response where {expected:.0f} are expected "
-        f"({z_ends:+.0f}); {foreign} are none of the policy's.",
+        f"{draw.tokens} sampled tokens have a mean surprise of {draw.surprise:.3f} nats where the entropy is "
+        f"{draw.entropy:.3f} ({draw.z_surprise:+.0f} standard errors); {draw.ends} of them end a response where "
+        f"{draw.expected_ends:.0f} are expected ({draw.z_ends:+.0f}); {draw.foreign} are none of the policy's.",
         suspects=("negative-kl-from-sampling-settings",),
         remedy="Sample with do_sample=True, top_k=0, top_p=1, no minimum length and no forced tokens, and scale the "
         "logits by the same temperature for sampling and for log-probabilities.",
@@ -181,29 +166,16 @@ def responses_follow_the_same_prompt_in_training(evidence: Evidence) -> str:
     return f"{len(rows)} rows and {len(long)} long ones"
 
 
+def _vocabulary(model: torch.nn.Module) -> int:
+    weight: Any = output_head(model).weight
+    return len(weight)
+
+
 def nudge(model: torch.nn.Module, size: float = 0.01) -> None:
     """Move every weight in place, as an optimizer step would."""
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(size)
-
-
-def divergent_logprobs(generator: torch.Generator, *, rows: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probabilities of tokens that a policy sampled, its own and those of a reference: (rows, length) each."""
-    own, other = (torch.randn(rows, length, 50, generator=generator).log_softmax(-1) for _ in range(2))
-    tokens = torch.multinomial(own.reshape(-1, 50).exp(), 1, generator=generator).reshape(rows, length, 1)
-    return own.gather(-1, tokens)[..., 0], other.gather(-1, tokens)[..., 0]
-
-
-def known_policy(tokenizer: Any, stop: int, vocabulary: int) -> tuple[Ids, torch.Tensor]:
-    """A distribution over a few ordinary tokens and the closing one: those tokens, and the logits of all."""
-    special = set(tokenizer.all_special_ids)
-    ordinary = [token for token in range(len(tokenizer)) if token not in special][: CHOICES - 1]
-    weights = torch.tensor([1 / (place + 2) for place in range(len(ordinary))])
-    logits = torch.full((vocabulary,), -SURE)
-    logits[ordinary] = ((1 - ENDS) * weights / weights.sum()).log()
-    logits[stop] = math.log(ENDS)
-    return [*ordinary, stop], logits
 
 
 def _scored(evidence: Evidence, model: torch.nn.Module, prompt: Ids, choices: Ids, logits: torch.Tensor) -> Any:
@@ -214,13 +186,6 @@ def _scored(evidence: Evidence, model: torch.nn.Module, prompt: Ids, choices: Id
     else:
         scored = logits.log_softmax(-1)[choices]
     return {choice: float(value) for choice, value in zip(choices, scored, strict=True)}
-
-
-def _ended(response: Ids, stop: int, longest: int) -> Ids:
-    """A response up to and with its closing token; put back where it was cut off."""
-    if stop in response:
-        return response[: response.index(stop) + 1]
-    return response if len(response) == longest else [*response, stop]
 
 
 def _prompts(evidence: Evidence, count: int) -> list[Ids]:
@@ -264,8 +229,8 @@ def _compare(what: str, first: Sequence[torch.Tensor], second: Sequence[torch.Te
             f"Without any update, {what}: log-probabilities differ by up to {max(gaps):.4g} nats "
             f"({', '.join(f'{gap:.2g}' for gap in gaps)} in the rows).",
             suspects=("ppo-ratio-not-one-at-start", "dropout-active-in-eval"),
-            remedy="Switch dropout off for the policy (model.eval()), and use the same padding, positions and precision "
-            "at sampling and in training.",
+            remedy="Switch dropout off for the policy (model.eval()), and use the same padding, positions and "
+            "precision at sampling and in training.",
         )
 
 

@@ -33,7 +33,7 @@ def chosen_answers_are_the_better_ones(evidence: Evidence) -> str:
         return f"{len(pairs)} pairs by {by}, {len(against)} against it"
     first = against[0]
     raise CheckFailed(
-        f"In {len(against)} of {len(pairs)} pairs the rejected answer is the better one by {by}: pairs {against[0]} to "
+        f"In {len(against)} of {len(pairs)} pairs the rejected answer is the better one by {by}: pairs {first} to "
         f"{against[-1]}. Pair {first}: chosen {pairs[first]['chosen']!r}, rejected {pairs[first]['rejected']!r}.",
         suspects=("chosen-rejected-swapped",),
         remedy="Look at how each source names its columns and at what sorts or joins them; keep a few pairs whose "
@@ -89,10 +89,12 @@ def a_long_answer_does_not_shorten_the_other(evidence: Evidence) -> str:
     return f"{len(pairs)} pairs, with one answer up to {LONG} times as long"
 
 
-@check("I15", "rlhf", needs=(
-    "reinforcement.preferences", "reinforcement.encode_pair", "reinforcement.preference_loss",
-    "reinforcement.make_reference", "make_model",
-))  # fmt: skip
+LOSS_PARTS = tuple(
+    f"reinforcement.{name}" for name in ("preferences", "encode_pair", "preference_loss", "make_reference")
+)
+
+
+@check("I15", "rlhf", needs=(*LOSS_PARTS, "make_model"))
 def the_preference_loss_prefers_the_chosen_answer(evidence: Evidence) -> str:
     """The loss falls when the policy moves towards chosen answers, and rises when it moves towards rejected ones."""
     pairs = _pairs(evidence, 4)
@@ -194,7 +196,7 @@ def _move_towards_chosen(evidence: Evidence, policy: torch.nn.Module, pairs: Seq
             said = torch.tensor(labels[1:])
             margin = margin + sign * logprobs[said >= 0].gather(-1, said[said >= 0, None]).sum()
     moving = [entry for entry in policy.parameters() if entry.requires_grad]
-    gradients = torch.autograd.grad(margin, moving, allow_unused=True)
+    gradients: Sequence[torch.Tensor | None] = torch.autograd.grad(margin, moving, allow_unused=True)
     size = torch.stack([entry.norm() for entry in moving]).norm()
     slope = torch.stack([gradient.norm() for gradient in gradients if gradient is not None]).norm()
     with torch.no_grad():

@@ -51,8 +51,8 @@ def token_rewards_sum_to_the_score(evidence: Evidence) -> str:
     if lost or leaked:
         row = (lost or leaked)[0]
         raise CheckFailed(
-            f"{len(lost)} of {int(written.sum())} responses lose their score, and {len(leaked)} of 1 without tokens has "
-            f"rewards: with score {float(scores[row]):g} and {int(mask[row].sum())} tokens, row {row} is "
+            f"{len(lost)} of {int(written.sum())} responses lose their score, and {len(leaked)} of 1 without tokens "
+            f"has rewards: with score {float(scores[row]):g} and {int(mask[row].sum())} tokens, row {row} is "
             f"{rounded(rewards[row])}.",
             suspects=(
                 *(("reward-at-wrong-position",) if lost else ()),
@@ -141,8 +141,9 @@ def a_reward_is_that_of_the_answer(evidence: Evidence) -> str:
     """A reward model scores a text the same alone and in a padded batch, and another answer otherwise."""
     model = evidence.model()
     tokenizer = evidence.part("tokenizer") if evidence.has("tokenizer") else None
-    stop = closing_token(evidence, model) if tokenizer else model.config.eos_token_id
-    pad = model.config.pad_token_id if tokenizer is None else tokenizer.pad_token_id
+    config: Any = model.config
+    stop = config.eos_token_id if tokenizer is None else closing_token(evidence, model)
+    pad = config.pad_token_id if tokenizer is None else tokenizer.pad_token_id
     if stop is None or pad is None:
         raise CheckSkipped("neither tokenizer nor config name the tokens that end and pad a text")
     sides = ("left", "right") if tokenizer is None else (tokenizer.padding_side,)
@@ -154,8 +155,8 @@ def a_reward_is_that_of_the_answer(evidence: Evidence) -> str:
         gaps = [abs(one - other) for one, other in zip(alone, together, strict=True)]
         if not max(gaps) <= CLOSE:
             raise CheckFailed(
-                f"Padded on the {side}, {sum(gap > CLOSE for gap in gaps)} of {len(texts)} texts have another score than "
-                f"alone, by up to {max(gaps):.4g}.",
+                f"Padded on the {side}, {sum(gap > CLOSE for gap in gaps)} of {len(texts)} texts have another score "
+                f"than alone, by up to {max(gaps):.4g}.",
                 suspects=("reward-model-reads-wrong-token",),
                 remedy="Read the score at the last position of the attention mask, on whichever side the padding is.",
             )

@@ -52,7 +52,7 @@ def _write_padded(tokenizer: Any, model: Any, rows: Sequence[Any], *, mask: bool
     batch = tokenizer(prompts, padding=True, return_tensors="pt")
     inputs = {"input_ids": batch["input_ids"], **({"attention_mask": batch["attention_mask"]} if mask else {})}
     ids = model.generate(
-        **inputs, max_new_tokens=causal.LONGEST, do_sample=False, use_cache=use_cache,
+        **inputs, max_new_tokens=seq2seq.LONGEST, do_sample=False, use_cache=use_cache,
         pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     new = ids[:, batch["input_ids"].shape[1] :]
@@ -123,7 +123,7 @@ def prompt_kept(clean: Pipeline) -> Pipeline:
         prompts = causal.encode_prompts(clean.tokenizer, rows)
         batch = causal.prompt_batch(clean.tokenizer, rows)
         ids = model.generate(
-            **batch, max_new_tokens=causal.LONGEST, do_sample=False, use_cache=use_cache,
+            **batch, max_new_tokens=seq2seq.LONGEST, do_sample=False, use_cache=use_cache,
             pad_token_id=clean.tokenizer.pad_token_id,
         )  # fmt: skip
         new = [row[len(prompt) :] for row, prompt in zip(ids, prompts, strict=True)]
@@ -224,7 +224,7 @@ def mask_sliced_with_the_ids(clean: Pipeline) -> Pipeline:
         ids, mask = batch["input_ids"], batch["attention_mask"]
         start, cache = ids.shape[1], None
         open_rows = torch.ones(len(ids), dtype=torch.bool)
-        for _ in range(causal.LONGEST):
+        for _ in range(seq2seq.LONGEST):
             inputs = {"input_ids": ids, "attention_mask": mask}
             if cache is not None:
                 inputs = {name: value[:, -1:] for name, value in inputs.items()}

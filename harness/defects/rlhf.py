@@ -120,7 +120,8 @@ def score_before_first_pad(clean: Pipeline) -> Pipeline:
     def reward_scores(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         hidden = model.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         last = (input_ids == pad).int().argmax(-1) - 1
-        return model.score(hidden)[torch.arange(len(hidden)), last, 0]
+        scores: torch.Tensor = model.score(hidden)
+        return scores[torch.arange(len(hidden)), last, 0]
 
     return with_parts(clean, reward_scores=reward_scores)
 
@@ -134,7 +135,7 @@ def score_before_first_pad(clean: Pipeline) -> Pipeline:
 )
 def mask_by_token(clean: Pipeline) -> Pipeline:
     """Tokens count where they are not pad; pad is EOS, so the end of each response does not count."""
-    pad = clean.tokenizer.pad_token_id
+    pad: int = clean.tokenizer.pad_token_id
 
     def completion_mask(responses: Sequence[Ids]) -> torch.Tensor:
         ids = pad_sequence([torch.tensor(response) for response in responses], batch_first=True, padding_value=pad)

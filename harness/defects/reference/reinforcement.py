@@ -235,7 +235,7 @@ def make_reward_model(tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrain
 def score_texts(model: PreTrainedModel, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
     """The score at each row's last token by its mask, whichever side is padded: (batch,) float."""
     hidden = model.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-    scores = model.score(hidden)[..., 0]
+    scores: torch.Tensor = model.score(hidden)[..., 0]
     last = (attention_mask * torch.arange(attention_mask.shape[1])).argmax(1)
     return scores[torch.arange(len(scores)), last]
 

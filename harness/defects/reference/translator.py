@@ -20,13 +20,13 @@ LANGUAGE = "<2de>"
 def make_pipeline(tokenizer: PreTrainedTokenizerBase, *, name: str = "translator") -> Pipeline:
     """The pipeline over a tokenizer that has the language as a special token."""
     pipeline = seq2seq.make_pipeline(tokenizer, make_model, name=name)
-    encode = partial(encode_rows, tokenizer)
+    encode, collate = partial(encode_rows, tokenizer), partial(seq2seq.collate_features, tokenizer)
     return replace(
         pipeline,
         encode=encode,
-        train=partial(seq2seq.train_rows, encode, pipeline.collate),
-        resume=partial(seq2seq.train_rows, encode, pipeline.collate, resume=True),
-        evaluate_loss=partial(seq2seq.evaluate_loss, encode, pipeline.collate),
+        train=partial(seq2seq.train_rows, encode, collate),
+        resume=partial(seq2seq.train_rows, encode, collate, resume=True),
+        evaluate_loss=partial(seq2seq.evaluate_loss, encode, collate),
         generate_scored=None,
     )
 
