@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from harness.checks.check import PartError
+from harness.checks.check import CheckSkipped, PartError
 from harness.checks.evidence import Evidence
 from harness.checks.recorder import Recording, changed_parameters, record, unwrap
 
@@ -68,12 +68,14 @@ def fresh_base(evidence: Evidence) -> torch.nn.Module:
 def train_adapter(evidence: Evidence, wrapped: torch.nn.Module) -> AdapterRun:
     """Train a model with an adapter, and describe what happened."""
     base = fresh_base(evidence)
-    rows = evidence.rows(16)
+    rows = evidence.rows(8)
     own = find_own(parameters_of(base), parameters_of(wrapped))
     before = {name: entry.detach().clone() for name, entry in parameters_of(wrapped).items()}
     trainable = frozenset(name for name, entry in parameters_of(wrapped).items() if entry.requires_grad)
+    tuned = wrapped
     with record(wrapped) as recording:
-        tuned = evidence.train(wrapped, rows, epochs=3, batch_size=4, seed=evidence.seed).eval()
+        if trainable:  # else the backward pass would raise, and hide what is wrong
+            tuned = evidence.train(wrapped, rows, epochs=2, batch_size=4, seed=evidence.seed).eval()
     return AdapterRun(
         base=base,
         batch=sample_batch(evidence),
@@ -92,12 +94,19 @@ def sample_batch(evidence: Evidence) -> dict[str, torch.Tensor]:
 
 
 def excited(run: AdapterRun, seed: int = 0) -> torch.nn.Module:
-    """A copy of the tuned model with noise on all that was to be learned: losing any of it shows in the logits."""
+    """A copy of the tuned model with noise on all that was to be learned: losing any of it shows in the logits.
+
+    Raises:
+        CheckSkipped: nothing was to be learned.
+    """
+    learned = run.moved | (run.added & run.trainable)
+    if not learned:
+        raise CheckSkipped("no tensor of the adapter can learn")
     model = copy.deepcopy(run.tuned)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, entry in parameters_of(model).items():
-            if name in run.moved or (name in run.added and name in run.trainable):
+            if name in learned:
                 entry.add_(torch.randn(entry.shape, generator=generator), alpha=NOISE)
     return model.eval()
 

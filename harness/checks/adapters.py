@@ -12,6 +12,7 @@ import torch
 from harness.checks.adapter_run import (
     NEEDS,
     TOLERANCE,
+    AdapterRun,
     difference,
     excited,
     find_own,
@@ -73,6 +74,13 @@ def adapter_learns(evidence: Evidence) -> str:
     """Each adapted layer requires a gradient, is in the optimizer, gets a gradient, moves, and changes the logits."""
     run = run_adapter(evidence)
     walk_chain(run, named_first="grad-checkpointing-kills-lora-grad")
+    if torch.equal(logits_of(run.tuned, run.batch), logits_of(wrap_base(evidence), run.batch)):
+        raise CheckFailed(
+            f"After {len(run.recording.steps)} steps the logits are, bit for bit, those before training; moved are "
+            f"{len(run.moved & run.added)} of {len(run.added)} tensors, as {', '.join(sorted(run.moved)[:2])}.",
+            suspects=("adapter-loaded-frozen", "grad-checkpointing-kills-lora-grad"),
+            remedy="Train all factors of an adapter: while one is zero the others change nothing.",
+        )
     effect = difference(logits_of(excited(run), run.batch), logits_of(run.base, run.batch))
     if effect <= TOLERANCE:
         raise CheckFailed(
@@ -150,10 +158,9 @@ def adapter_off_is_the_base(evidence: Evidence) -> str:
     names = ("base-model-mutated-in-place", "adapter-still-on-for-baseline")
     seen = f"The logits scored as the base's differ by {off:.1e} from a fresh base"
     if on > TOLERANCE:
-        drifted = "extra-parameters-trainable" if run.moved & set(run.own) else "merged-and-adapter-both-loaded"
         raise CheckFailed(
             f"{seen}, and by {on:.1e} from the tuned model.",
-            suspects=(drifted, *names) if stands_on_other_base(model, run) or run.moved & set(run.own) else names,
+            suspects=(*_suspect_drift(run, model), *names),
             remedy="Score a freshly loaded base; compare the hash of the base's weights before and after training.",
         )
     raise CheckFailed(
@@ -182,6 +189,14 @@ def _target_patterns(model: Any) -> list[str]:
 
 def _targets(pattern: str, site: str) -> bool:
     return site == pattern or site.endswith("." + pattern)
+
+
+def _suspect_drift(run: AdapterRun, model: torch.nn.Module) -> tuple[str, ...]:
+    """Why the base under an adapter is no longer the base: it was trained, or loading put other weights there."""
+    if run.moved & set(run.own):
+        return ("extra-parameters-trainable",)
+    loaded_otherwise = stands_on_other_base(model, run) and not stands_on_other_base(run.tuned, run)
+    return ("merged-and-adapter-both-loaded",) if loaded_otherwise else ()
 
 
 def _logits_as_scored(scored: Any, model: torch.nn.Module, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     SCALED = "scaled"
     TRANSPOSED = "transposed"
     INEXACT = "inexact"
+    UNASKED = "changed unasked"
     OTHER = "other"
 
 
@@ -70,6 +71,8 @@ def matrix_of(layer: torch.nn.Module, width: int) -> torch.Tensor:
 def relate(found: torch.Tensor, right: torch.Tensor) -> Relation:
     """How one change of a layer stands to the right one."""
     norm = float(right.norm())
+    if norm <= CLOSE * float(found.norm()):
+        return Relation(kind=Kind.UNASKED, factor=float("inf"), error=float("inf"))
     if float(found.norm()) <= CLOSE * norm:
         return Relation(kind=Kind.ABSENT, factor=0.0, error=1.0)
     factor = float((found * right).sum()) / norm**2
@@ -84,12 +87,12 @@ def relate(found: torch.Tensor, right: torch.Tensor) -> Relation:
 
 
 def relations(found: Mapping[str, torch.Tensor], right: Mapping[str, torch.Tensor]) -> dict[str, Relation]:
-    """The relation of each layer that the right change touches, in those layers that both models have."""
-    largest = max((float(change.norm()) for change in right.values()), default=0.0)
+    """The relation of each layer that either change touches, in those layers that both models have."""
+    threshold = CLOSE * max((float(change.norm()) for change in right.values()), default=0.0)
     return {
         name: relate(found[name], change)
         for name, change in right.items()
-        if name in found and float(change.norm()) > CLOSE * largest
+        if name in found and max(float(change.norm()), float(found[name].norm())) > threshold
     }
 
 

@@ -28,7 +28,7 @@ from harness.checks.liveness import restored, stands_on_other_base, suspects_of_
 
 FULL_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
-ADAPTERS = 3
+ADAPTERS = 2
 """Saved adapters that are compared with each other."""
 
 
@@ -128,8 +128,10 @@ def suspect_loading(
     lost = (run.moved & set(run.own)) - restored(tuned, loaded, run)
     if lost:
         first = suspects_of_lost(lost, run.base)
-    elif both_kinds or (stands_on_other_base(loaded, run) and kinds != {Kind.EQUAL}):
+    elif both_kinds or (stands_on_other_base(loaded, run) and kinds == {Kind.SCALED}):
         first = ("merged-and-adapter-both-loaded", "adapters-stacked-twice")
+    elif stands_on_other_base(loaded, run):
+        first = ("merge-changes-outputs", "merged-and-adapter-both-loaded")
     elif Kind.ABSENT in kinds:
         first = ("adapter-keys-silently-ignored",)
     elif Kind.TRANSPOSED in kinds:

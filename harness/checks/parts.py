@@ -18,7 +18,8 @@ class AdapterParts:
         save: ``(model, folder)``: the adapter alone.
         load: ``(base, folder) -> model``: the base with the saved adapter; may take ``trainable`` to train on.
         merge: ``(model) -> model`` with the adapter folded into the weights.
-        baseline: ``(model) -> model or context``: how the base's scores are obtained from the tuned model.
+        baseline: ``(model) -> model or context``: how the base's scores are obtained from the tuned model; may take
+            ``base``, the object that the adapter was put on.
         load_each: ``(base, folders) -> iterator of models``: how several saved adapters are compared.
     """
 
@@ -90,8 +91,9 @@ class MultitaskParts:
         fisher: ``(model, task, rows) -> {parameter name: tensor}``; may take ``batch_size``.
         anchor: ``(model) -> {parameter name: tensor}``: the weights that are to be remembered.
         penalty: ``(model, anchor, fisher) -> scalar tensor``.
-        replay_buffer: ``() -> {task: rows}``: the memory after each task of ``tasks`` but the last was learned.
-        forgetting: ``(R) -> float``: R[i][j] is the score on task j after learning task i.
+        replay_buffer: ``() -> {task: rows}``: what the memory holds, of whichever tasks, after this task was learned;
+            for each task of ``tasks`` but the last.
+        forgetting: ``(R) -> float``: R[i, j] is the score on task j after learning task i, (tasks, tasks) float64.
         backward_transfer: ``(R) -> float``.
     """
 
