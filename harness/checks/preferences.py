@@ -49,7 +49,7 @@ def both_answers_follow_the_same_prompt(evidence: Evidence) -> str:
         stretched(pair, prompt=prompt, chosen=chosen) for pair in pairs for prompt in (1, 8, LONG) for chosen in (1, 4)
     ]
     for pair in [*_pairs(evidence, 64), *probes]:
-        chosen, rejected = (_prompt_ids(*_side(evidence, pair, side)) for side in ("chosen", "rejected"))
+        chosen, rejected = (_prompt_ids(*side) for side in _sides(evidence, pair).values())
         if chosen != rejected:
             same = sum(1 for one, other in zip(chosen, rejected, strict=False) if one == other)
             raise CheckFailed(
@@ -66,8 +66,8 @@ def both_answers_follow_the_same_prompt(evidence: Evidence) -> str:
 def a_long_answer_does_not_shorten_the_other(evidence: Evidence) -> str:
     """Each answer of a pair keeps its tokens, however long the other one is."""
     for pair in _pairs(evidence, 64):
-        for side in ("chosen", "rejected"):
-            if not _answer_ids(*_side(evidence, pair, side)):
+        for side, encoded in _sides(evidence, pair).items():
+            if not _answer_ids(*encoded):
                 raise CheckFailed(
                     f"No token of the {side} answer {pair[side]!r} is supervised.",
                     suspects=("preference-response-truncated-unequally", "labels-all-masked-by-truncation"),
@@ -76,9 +76,9 @@ def a_long_answer_does_not_shorten_the_other(evidence: Evidence) -> str:
     pairs = _pairs(evidence, 4)
     for pair in pairs:
         for side, other in (("chosen", "rejected"), ("rejected", "chosen")):
-            alone = _answer_ids(*_side(evidence, {**pair, other: pair[side]}, side))
+            alone = _answer_ids(*_sides(evidence, {**pair, other: pair[side]})[side])
             for times in (4, LONG):
-                beside = _answer_ids(*_side(evidence, stretched(pair, **{other: times}), side))
+                beside = _answer_ids(*_sides(evidence, stretched(pair, **{other: times}))[side])
                 if beside != alone:
                     raise CheckFailed(
                         f"The {side} answer has {len(alone)} supervised tokens beside an equally long one and "
@@ -163,16 +163,19 @@ def stretched(pair: Pair, **times: int) -> Pair:
     }
 
 
-def _side(evidence: Evidence, pair: Pair, side: str) -> tuple[list[int], list[int]]:
-    """The ids and labels of one side of a pair."""
+def _sides(evidence: Evidence, pair: Pair) -> dict[str, tuple[list[int], list[int]]]:
+    """The ids and labels of the chosen and of the rejected side of a pair, encoded once."""
     encoded = evidence.call("reinforcement.encode_pair", pair)
-    names = f"{side}_input_ids", f"{side}_labels"
-    if not isinstance(encoded, Mapping) or any(name not in encoded for name in names):
-        raise PartError(f"encode_pair should return a mapping with {names[0]} and {names[1]}.")
-    ids, labels = ([int(value) for value in encoded[name]] for name in names)
-    if len(ids) != len(labels):
-        raise PartError(f"encode_pair returned {len(ids)} ids and {len(labels)} labels for the {side} answer.")
-    return ids, labels
+    sides = {}
+    for side in ("chosen", "rejected"):
+        names = f"{side}_input_ids", f"{side}_labels"
+        if not isinstance(encoded, Mapping) or any(name not in encoded for name in names):
+            raise PartError(f"encode_pair should return a mapping with {names[0]} and {names[1]}.")
+        ids, labels = ([int(value) for value in encoded[name]] for name in names)
+        if len(ids) != len(labels):
+            raise PartError(f"encode_pair returned {len(ids)} ids and {len(labels)} labels for the {side} answer.")
+        sides[side] = ids, labels
+    return sides
 
 
 def _prompt_ids(ids: Sequence[int], labels: Sequence[int]) -> list[int]:
@@ -190,8 +193,7 @@ def _move_towards_chosen(evidence: Evidence, policy: torch.nn.Module, pairs: Seq
         raise CheckSkipped("pairs are encoded as one sequence, which is for decoders")
     margin = torch.zeros(())
     for pair in pairs:
-        for side, sign in (("chosen", 1.0), ("rejected", -1.0)):
-            ids, labels = _side(evidence, pair, side)
+        for (ids, labels), sign in zip(_sides(evidence, pair).values(), (1.0, -1.0), strict=True):
             logprobs = policy(input_ids=torch.tensor([ids])).logits[0, :-1].log_softmax(-1)
             said = torch.tensor(labels[1:])
             margin = margin + sign * logprobs[said >= 0].gather(-1, said[said >= 0, None]).sum()
