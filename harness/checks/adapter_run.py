@@ -75,7 +75,7 @@ def train_adapter(evidence: Evidence, wrapped: torch.nn.Module) -> AdapterRun:
     tuned = wrapped
     with record(wrapped) as recording:
         if trainable:  # else the backward pass would raise, and hide what is wrong
-            tuned = evidence.train(wrapped, rows, epochs=2, batch_size=4, seed=evidence.seed).eval()
+            tuned = evidence.train(wrapped, rows, epochs=2, batch_size=4, seed=evidence.seed).cpu().eval()
     return AdapterRun(
         base=base,
         batch=sample_batch(evidence),
@@ -122,14 +122,14 @@ def reload(evidence: Evidence, model: torch.nn.Module, base: torch.nn.Module) ->
 
 
 def as_model(made: Any, part: str) -> torch.nn.Module:
-    """What a part returned, if it is a model.
+    """What a part returned, if it is a model; on the CPU, for a trainer may have moved it.
 
     Raises:
         PartError: it is none.
     """
     if not isinstance(made, torch.nn.Module):
         raise PartError(f"{part} returned a {type(made).__name__}; expected a torch module.")
-    return made
+    return made.cpu()
 
 
 def logits_of(model: torch.nn.Module, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:

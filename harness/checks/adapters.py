@@ -12,7 +12,6 @@ import torch
 from harness.checks.adapter_run import (
     NEEDS,
     TOLERANCE,
-    AdapterRun,
     difference,
     excited,
     find_own,
@@ -21,14 +20,13 @@ from harness.checks.adapter_run import (
     parameters_of,
     reload,
     run_adapter,
-    sample_batch,
     site_of,
     train_adapter,
     wrap_base,
 )
 from harness.checks.check import CheckFailed, CheckSkipped, check
 from harness.checks.evidence import Evidence
-from harness.checks.liveness import restored, stands_on_other_base, suspects_of_lost, walk_chain
+from harness.checks.liveness import restored, suspects_of_lost, walk_chain
 
 
 @check("I5", "peft", needs=("make_model", "adapters.wrap"))
@@ -140,36 +138,6 @@ def adapter_alone_is_trained(evidence: Evidence) -> str:
     return f"{len(run.own)} tensors of the base, none moved that is not saved"
 
 
-@check("I7", "peft", needs=(*NEEDS, "adapters.baseline"))
-def adapter_off_is_the_base(evidence: Evidence) -> str:
-    """What is scored as the base gives the logits of a freshly made base."""
-    run = run_adapter(evidence)
-    given = fresh_base(evidence)
-    model = excited(run)
-    if evidence.has("adapters.save") and evidence.has("adapters.load"):
-        model, _ = reload(evidence, model, given)
-    batch = sample_batch(evidence)
-    tuned, base = logits_of(model, batch), logits_of(run.base, batch)
-    scored = evidence.call("adapters.baseline", model, base=given)
-    found = _logits_as_scored(scored, model, batch)
-    off, on = difference(found, base), difference(found, tuned)
-    if off <= TOLERANCE:
-        return f"logits differ by {off:.1e} from a fresh base, with the adapter by {difference(tuned, base):.1e}"
-    names = ("base-model-mutated-in-place", "adapter-still-on-for-baseline")
-    seen = f"The logits scored as the base's differ by {off:.1e} from a fresh base"
-    if on > TOLERANCE:
-        raise CheckFailed(
-            f"{seen}, and by {on:.1e} from the tuned model.",
-            suspects=(*_suspect_drift(run, model), *names),
-            remedy="Score a freshly loaded base; compare the hash of the base's weights before and after training.",
-        )
-    raise CheckFailed(
-        f"{seen} and by {on:.1e} from the tuned model: the adapter is on.",
-        suspects=names if scored is given else names[::-1],
-        remedy="Score the base inside `with model.disable_adapter():`, or load a second one: wrapping changes it.",
-    )
-
-
 def _accept_selection(entries: Mapping[str, torch.nn.Parameter]) -> None:
     learning = sum(entry.requires_grad for entry in entries.values())
     if 0 < learning < len(entries):
@@ -189,21 +157,3 @@ def _target_patterns(model: Any) -> list[str]:
 
 def _targets(pattern: str, site: str) -> bool:
     return site == pattern or site.endswith("." + pattern)
-
-
-def _suspect_drift(run: AdapterRun, model: torch.nn.Module) -> tuple[str, ...]:
-    """Why the base under an adapter is no longer the base: it was trained, or loading put other weights there."""
-    if run.moved & set(run.own):
-        return ("extra-parameters-trainable",)
-    loaded_otherwise = stands_on_other_base(model, run) and not stands_on_other_base(run.tuned, run)
-    return ("merged-and-adapter-both-loaded",) if loaded_otherwise else ()
-
-
-def _logits_as_scored(scored: Any, model: torch.nn.Module, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """The logits under what the baseline part returned: a model, or a context in which the model is the base."""
-    if isinstance(scored, torch.nn.Module):
-        return logits_of(scored, batch)
-    if not hasattr(scored, "__enter__"):
-        return logits_of(model, batch)
-    with scored:
-        return logits_of(model, batch)

@@ -31,15 +31,7 @@ def fisher_is_the_mean_of_squared_gradients(evidence: Evidence) -> str:
         found = read_fisher(evidence, model, task, rows)
         gradients = [row_gradients(evidence, model, task, row, tuple(found)) for row in rows]
         empirical = _mean([_squares(gradient) for gradient in gradients])
-        flat = [name for name, value in found.items() if not has_weights_of(value, empirical[name])]
-        if flat:
-            shapes = f"{tuple(found[flat[0]].shape)} for a parameter of shape {tuple(empirical[flat[0]].shape)}"
-            raise CheckFailed(
-                f"{len(flat)} of {len(found)} tensors have no value for each weight: {flat[0]} has {shapes}, "
-                f"with a spread of {_spread(found[flat[0]]):.1e}.",
-                suspects=("ewc-fisher-collapsed-shape",),
-                remedy="Average squared gradients over rows only; keep the shape of the parameter.",
-            )
+        require_one_value_a_weight(found, empirical)
         wanted = {"the rows' squared gradients": empirical}
         expected = expected_fisher(evidence, model, task, rows, tuple(found))
         if expected is not None:
@@ -47,30 +39,52 @@ def fisher_is_the_mean_of_squared_gradients(evidence: Evidence) -> str:
         sampled = misfit(found, read_fisher(evidence, model, task, rows, draw=1)) > FITS
         if sampled:
             found = _mean([read_fisher(evidence, model, task, rows, draw=draw) for draw in range(SAMPLES)])
-        limit = FITS_SAMPLED if sampled else FITS
-        misfits = {what: misfit(found, values) for what, values in wanted.items()}
-        best = min(misfits, key=lambda what: misfits[what])
-        squared_mean = _squares(_mean(gradients))
-        ratio = _size(found) / _size(wanted[best])
-        if misfits[best] > limit:
-            fits = misfit(found, squared_mean)
-            raise CheckFailed(
-                f"It differs by {misfits[best]:.0%} from {best} ({len(rows)} rows), and by {fits:.0%} from the squared "
-                f"mean gradient; its sum is {ratio:.2g} of what it should be.",
-                suspects=("ewc-fisher-from-batch-gradient", "ewc-fisher-collapsed-shape"),
-                remedy="Square the gradient of each row and then take the mean; a batch's gradient cancels out.",
-            )
-        if evidence.accepts("multitask.fisher", "batch_size") and not sampled:
-            sizes = [read_fisher(evidence, model, task, rows, batch_size=size) for size in (1, len(rows))]
-            change = misfit(*sizes)
-            if change > FITS or not 0.5 < _size(sizes[1]) / _size(sizes[0]) < 2:  # noqa: PLR2004 - far from rounding
-                raise CheckFailed(
-                    f"With batches of {len(rows)} its sum is {_size(sizes[1]) / _size(sizes[0]):.2g} times that with "
-                    f"batches of 1, and it differs by {change:.0%}.",
-                    suspects=("ewc-fisher-from-batch-gradient",),
-                    remedy="Square the gradient of each row, not that of a batch.",
-                )
+        elif evidence.accepts("multitask.fisher", "batch_size"):
+            require_equal_batches(*(read_fisher(evidence, model, task, rows, batch_size=n) for n in (1, len(rows))))
+    misfits = {what: misfit(found, values) for what, values in wanted.items()}
+    best = min(misfits, key=lambda what: misfits[what])
+    ratio = _size(found) / _size(wanted[best])
+    if misfits[best] > (FITS_SAMPLED if sampled else FITS):
+        raise CheckFailed(
+            f"It differs by {misfits[best]:.0%} from {best} ({len(rows)} rows), and by "
+            f"{misfit(found, _squares(_mean(gradients))):.0%} from the squared mean gradient; "
+            f"its sum is {ratio:.2g} of what it should be.",
+            suspects=("ewc-fisher-from-batch-gradient", "ewc-fisher-collapsed-shape"),
+            remedy="Square the gradient of each row and then take the mean; a batch's gradient cancels out.",
+        )
     return f"{len(found)} tensors, {misfits[best]:.1%} from {best}, {ratio:.2g} times their sum"
+
+
+def require_one_value_a_weight(found: Tensors, right: Tensors) -> None:
+    """Make sure that each tensor has a value for each weight.
+
+    Raises:
+        CheckFailed: one has another shape than its parameter, or is one number where the right values differ.
+    """
+    flat = [name for name, value in found.items() if not _varies_like(value, right[name])]
+    if flat:
+        raise CheckFailed(
+            f"{len(flat)} of {len(found)} tensors have no value for each weight: {flat[0]} has shape "
+            f"{tuple(found[flat[0]].shape)} for a parameter of shape {tuple(right[flat[0]].shape)}, and a spread of "
+            f"{_spread(found[flat[0]]):.1e}.",
+            suspects=("ewc-fisher-collapsed-shape",),
+            remedy="Average squared gradients over rows only; keep the shape of the parameter.",
+        )
+
+
+def require_equal_batches(single: Tensors, whole: Tensors) -> None:
+    """Make sure that batches of one row and one batch of all rows give the same.
+
+    Raises:
+        CheckFailed: they do not.
+    """
+    change, ratio = misfit(whole, single), _size(whole) / _size(single)
+    if change > FITS or abs(ratio - 1) > FITS:
+        raise CheckFailed(
+            f"In one batch its sum is {ratio:.2g} times that with batches of 1 row, and it differs by {change:.0%}.",
+            suspects=("ewc-fisher-from-batch-gradient",),
+            remedy="Square the gradient of each row, not that of a batch; divide by the number of rows.",
+        )
 
 
 def read_fisher(
@@ -113,11 +127,6 @@ def expected_fisher(
     return {name: sum((term[name] for term in terms), torch.zeros(())) / len(rows) for name in names}
 
 
-def has_weights_of(found: torch.Tensor, right: torch.Tensor) -> bool:
-    """Whether a tensor has the shape of another, and is not one number where that is not."""
-    return found.shape == right.shape and (_spread(found) > SPREAD or _spread(right) <= SPREAD)
-
-
 def misfit(found: Tensors, right: Tensors) -> float:
     """Relative error of all values together, after the one factor that fits best."""
     first = torch.cat([found[name].flatten() for name in right])
@@ -149,6 +158,11 @@ def _mean(many: Sequence[Tensors]) -> Tensors:
 
 def _size(tensors: Tensors) -> float:
     return max(sum(float(entry.sum()) for entry in tensors.values()), 1e-30)
+
+
+def _varies_like(found: torch.Tensor, right: torch.Tensor) -> bool:
+    """Whether a tensor has the shape of another, and is not one number where that is not."""
+    return found.shape == right.shape and (_spread(found) > SPREAD or _spread(right) <= SPREAD)
 
 
 def _spread(tensor: torch.Tensor) -> float:

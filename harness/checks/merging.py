@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
@@ -21,15 +20,13 @@ from harness.checks.adapter_run import (
     reload,
     run_adapter,
 )
-from harness.checks.check import CheckFailed, PartError, check
+from harness.checks.check import CheckFailed, check
 from harness.checks.evidence import Evidence
 from harness.checks.layers import Kind, Relation, layer_changes, relations, tell_relations
 from harness.checks.liveness import restored, stands_on_other_base, suspects_of_lost
 
 FULL_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
-ADAPTERS = 2
-"""Saved adapters that are compared with each other."""
 
 
 @check(
@@ -72,41 +69,6 @@ def merged_adapter_gives_the_same_logits(evidence: Evidence) -> str:
         remedy="Add alpha / r x B A (transposed in a Conv1D) to the base it was trained on, in float32, "
         "and use the model that merging returns.",
     )
-
-
-@check("I7", "peft", needs=(*NEEDS, "adapters.save", "adapters.load", "adapters.load_each"))
-def adapters_compared_in_turn_equal_each_alone(evidence: Evidence) -> str:
-    """Each of several saved adapters gives the logits in a comparison that it gives when loaded alone."""
-    run = run_adapter(evidence)
-    tuned = [excited(run, seed=number) for number in range(ADAPTERS)]
-    with TemporaryDirectory() as name:
-        folders = [Path(name) / f"adapter-{number}" for number in range(ADAPTERS)]
-        for model, folder in zip(tuned, folders, strict=True):
-            folder.mkdir()
-            evidence.call("adapters.save", model, folder)
-        alone = [
-            logits_of(evidence.call("adapters.load", fresh_base(evidence), folder), run.batch) for folder in folders
-        ]
-        in_turn = [
-            logits_of(as_model(model, "adapters.load_each"), run.batch)
-            for model in evidence.call("adapters.load_each", fresh_base(evidence), folders)
-        ]
-    if len(in_turn) != ADAPTERS:
-        raise PartError(f"adapters.load_each gave {len(in_turn)} models for {ADAPTERS} folders.")
-    saved = [logits_of(model, run.batch) for model in tuned]
-    gaps = [  # where loading alone is what fails, that is another check's matter
-        min(difference(found, one), difference(found, other))
-        for found, one, other in zip(in_turn, alone, saved, strict=True)
-    ]
-    if max(gaps) > TOLERANCE:
-        raise CheckFailed(
-            f"Loaded one after another, the adapters differ by {', '.join(f'{gap:.1e}' for gap in gaps)} "
-            "from each loaded alone.",
-            suspects=("adapters-stacked-twice", "base-model-mutated-in-place"),
-            remedy="Load each adapter onto a fresh base, or unload the one before; "
-            "collect scores while each model is the loaded one.",
-        )
-    return f"{ADAPTERS} adapters, logits differ by at most {max(gaps):.1e} from each alone"
 
 
 def compare_layers(run: AdapterRun, found: torch.nn.Module, right: torch.nn.Module) -> dict[str, Relation]:

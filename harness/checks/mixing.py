@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -19,14 +20,19 @@ CHANCE = 1e-4
 """A mixture that is less likely than this under the declared one is another."""
 SEEN = 0.5
 """Share of all rows that an epoch must have consumed at least."""
+LONGEST = 20
+"""Times all rows that are looked at of a mixture without an end."""
 ROWS = 24
+"""Rows of each task that are trained on."""
 
 
 @check("I13", "multitask", needs=("multitask.tasks", "multitask.mixture"))
 def mixture_is_as_declared(evidence: Evidence) -> str:
     """Each task is consumed, in the declared share, and an epoch does not end before half of the rows were seen."""
     tasks = read_tasks(evidence)
-    consumed = [(str(task), row) for task, row in evidence.call("multitask.mixture", seed=evidence.seed)]
+    total = sum(len(splits["train"]) for splits in tasks.values())
+    mixture = evidence.call("multitask.mixture", seed=evidence.seed)
+    consumed = [(str(task), row) for task, row in islice(mixture, LONGEST * total)]
     counts = Counter(task for task, _ in consumed)
     unknown = sorted(counts.keys() - tasks.keys())
     if unknown or not consumed:
@@ -49,7 +55,6 @@ def mixture_is_as_declared(evidence: Evidence) -> str:
                 suspects=("mixing-ratio-not-as-declared", "task-never-trained"),
                 remedy="Give the mixer probabilities, and choose when it stops; the default takes tasks in turn.",
             )
-    total = sum(len(rows["train"]) for rows in tasks.values())
     if len(consumed) < SEEN * total:
         raise CheckFailed(
             f"An epoch ends after {len(consumed)} of {total} rows ({epochs}).",

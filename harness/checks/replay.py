@@ -64,11 +64,20 @@ def memory_is_balanced(evidence: Evidence) -> str:
 
 
 def read_memory(evidence: Evidence, tasks: Tasks) -> dict[str, list[Any]]:
-    """The replay memory after each task."""
+    """The replay memory after each task.
+
+    Raises:
+        PartError: it is no mapping of tasks to rows of theirs.
+    """
     found = evidence.remember("replay memory", lambda: evidence.call("multitask.replay_buffer"))
     if not isinstance(found, Mapping) or not set(found) <= set(tasks):
         raise PartError("multitask.replay_buffer returned no {task: rows in memory after it was learned}.")
-    return {str(task): list(rows) for task, rows in found.items()}
+    memory = {str(task): list(rows) for task, rows in found.items()}
+    key = row_key(evidence, tasks)
+    known = {key(row) for splits in tasks.values() for rows in splits.values() for row in rows}
+    if not any(key(row) in known for rows in memory.values() for row in rows):
+        raise PartError("No row of multitask.replay_buffer stands in tasks; let rows keep their id there.")
+    return memory
 
 
 def names_up_to(tasks: Iterable[str], last: str) -> list[str]:

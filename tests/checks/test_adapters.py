@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness.checks import adapters, merging
+from harness.checks import adapters, contrast, merging
 from harness.checks.adapter_run import difference, find_own, site_of
 from harness.checks.check import Check, Result, Status
 from harness.checks.pipeline import Declared, Pipeline
@@ -27,7 +27,9 @@ from tests.checks.adapter_libraries import (
     merge_adapters,
 )
 
-CHECKS = tuple(value for module in (adapters, merging) for value in vars(module).values() if isinstance(value, Check))
+CHECKS = tuple(
+    value for module in (adapters, merging, contrast) for value in vars(module).values() if isinstance(value, Check)
+)
 
 
 def run(pipeline: Pipeline, seed: int = 0) -> AuditReport:

@@ -109,6 +109,16 @@ def test_an_epoch_that_ends_with_the_smallest_task_is_caught() -> None:
     assert result.suspects[0] == "mixing-ratio-not-as-declared"
 
 
+def test_a_mixture_without_an_end_is_cut() -> None:
+    """A sampler that goes on for ever is judged by its first rows."""
+
+    def endless(seed: int = 0) -> Iterator[tuple[str, Row]]:
+        while True:
+            yield from PIPELINE.multitask.mixture(seed)
+
+    assert check("mixture-is-as-declared", with_multitask(PIPELINE, mixture=endless)).status is Status.PASSED
+
+
 def test_a_mixture_of_unknown_tasks_is_an_error_that_names_them() -> None:
     """A wrong name is the user's slip, not a share of 0."""
     result = check("mixture-is-as-declared", with_multitask(PIPELINE, mixture=lambda: [("mood", {})]))
@@ -191,6 +201,14 @@ def test_rows_without_an_id_are_known_by_their_content() -> None:
 
     pipeline = with_multitask(PIPELINE, tasks=tasks, replay_buffer=buffer)
     assert check("memory-holds-earlier-training-rows", pipeline).status is Status.PASSED
+
+
+def test_rows_that_nobody_knows_are_an_error_that_asks_for_ids() -> None:
+    """A memory of encoded rows cannot be traced back; that is no leak."""
+    pipeline = with_multitask(PIPELINE, replay_buffer=lambda: {"topic": [{"input_ids": [1, 2]}]})
+    result = check("memory-holds-earlier-training-rows", pipeline)
+    assert result.status is Status.ERROR
+    assert "keep their id" in result.seen
 
 
 # Consolidation

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from harness.checks import adapters, merging
+from harness.checks import adapters, contrast, merging
 from harness.checks.check import Check
 from harness.checks.report import AuditReport
 from harness.checks.suite import audit
@@ -14,7 +14,9 @@ from harness.defects import peft
 from harness.defects.defect import Defect
 from harness.defects.reference import lora
 
-CHECKS = tuple(value for module in (adapters, merging) for value in vars(module).values() if isinstance(value, Check))
+CHECKS = tuple(
+    value for module in (adapters, merging, contrast) for value in vars(module).values() if isinstance(value, Check)
+)
 DEFECTS = {value.name: value for value in vars(peft).values() if isinstance(value, Defect)}
 REFERENCES = {"lora": lora.SEQ2SEQ, "lora-causal": lora.CAUSAL, "lora-classifier": lora.CLASSIFIER}
 
