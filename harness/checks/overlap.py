@@ -2,9 +2,9 @@
 
 Two rows of one template share most of their words and are no leak. What tells a copy is that it shares what is *rare*:
 so word n-grams are weighted by their inverse document frequency over all rows, as Spärck Jones (1972) weighs terms, and
-what counts is the share of a row's weight that one row of the other split holds (containment, Broder 1997). On templated
-news, news sentences and encyclopedia paragraphs, unrelated rows reach 0.5 at most, and copies with a few changed words
-0.6 and more.
+what counts is the share of a row's weight that one row of the other split holds (containment, Broder 1997). On
+templated news, news sentences and encyclopedia paragraphs, unrelated rows reach 0.5 at most, and copies with a few
+changed words 0.6 and more.
 """
 
 from __future__ import annotations

@@ -39,14 +39,14 @@ class Fit:
     uniform: float
 
     @property
-    def trained(self) -> bool:
-        """Whether the model has learned to expect anything."""
-        return self.entropy < TRAINED * self.uniform
-
-    @property
     def fits(self) -> bool:
         """Whether the ids mean more to the model than random ones."""
         return self.surprise < self.uniform or self.surprise < RANDOM * self.at_random
+
+
+def expected_surprise(model: Any, pairs: Sequence[Pair]) -> tuple[float, float]:
+    """Mean entropy of a model's predictions of one pair, and that of a guess, in nats."""
+    return float(_predict(model, *pairs[0])[:, 0].mean()), math.log(_vocabulary(model))
 
 
 def measure_fit(model: Any, pairs: Sequence[Pair], *, keep: set[int], seed: int) -> Fit:
@@ -58,7 +58,7 @@ def measure_fit(model: Any, pairs: Sequence[Pair], *, keep: set[int], seed: int)
         keep: ids of special tokens, which are not renumbered.
         seed: of the renumbering.
     """
-    size = int(model.get_input_embeddings().num_embeddings)
+    size = _vocabulary(model)
     order = torch.randperm(size, generator=torch.Generator().manual_seed(seed)).tolist()
     shuffled = [tuple([i if i in keep else order[i] for i in ids] for ids in pair) for pair in pairs]
     own = torch.cat([_predict(model, *pair) for pair in pairs])
@@ -88,6 +88,10 @@ def hide_spans(ids: Sequence[int], sentinels: Sequence[int], end: int, *, size: 
         target += [sentinel, *ids[start : start + size]]
     done = step * (len(target) // (size + 1)) + size
     return [*source, *ids[done:], end], [*target, end]
+
+
+def _vocabulary(model: Any) -> int:
+    return int(model.get_input_embeddings().num_embeddings)
 
 
 def _predict(model: Any, read: list[int], written: list[int]) -> torch.Tensor:

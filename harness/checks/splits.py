@@ -16,6 +16,8 @@ GROUP_COLUMNS = ("doc_id", "document_id", "article_id", "group_id", "group")
 LOOKED_FOR = 300
 """Rows of an evaluation split that are looked for in the training split."""
 LOOKED_IN = 20_000
+FEW = 2
+"""Short rows that are scored beside the long ones."""
 LONG = 20
 """Words from which on one near-duplicate is no coincidence."""
 SHORT = 4
@@ -130,7 +132,7 @@ def _short_and_long(evidence: Evidence) -> tuple[list[Row], list[Row]]:
     rows = next(iter(others.values()))
     columns = _text_columns(evidence, rows)
     ordered = sorted(rows, key=lambda row: len(_read_text(row, columns)))
-    return ordered[: SAMPLE // 2], ordered[max(SAMPLE // 2, len(ordered) - SAMPLE // 2) :]
+    return ordered[:FEW], ordered[FEW:][-SAMPLE // 2 :]
 
 
 def _count_unread(evidence: Evidence, path: str, model: Any, rows: Sequence[Row], longer: Sequence[Row]) -> int:
