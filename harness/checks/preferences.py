@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,8 +14,10 @@ from harness.checks.evidence import Evidence
 
 LEAD = 0.1
 """By how much a rejected answer must be closer to the reference before it counts as the better one."""
-TOLERATED = 0.1
-"""Share of pairs that may stand against a simple scorer: people's preferences are noisy."""
+TOLERATED = {"overlap with the reference": 0.1, "the reward": 0.4}
+"""Share of pairs that may stand against each scorer: preferences are noisy, and rewards that were learned more so."""
+CLUSTERED = -4.0
+"""Standard errors below which so few runs of agreement and disagreement are no accident."""
 LONG = 40
 """How often a text is repeated to become longer than any limit."""
 STEP = 1e-2
@@ -29,12 +32,14 @@ def chosen_answers_are_the_better_ones(evidence: Evidence) -> str:
     pairs = _pairs(evidence, None)
     leads, by = _leads(evidence, pairs)
     against = [place for place, lead in enumerate(leads) if lead < 0]
-    if len(against) <= TOLERATED * len(pairs):
+    runs = runs_score([lead < 0 for lead in leads])
+    if len(against) <= TOLERATED[by] * len(pairs) and runs > CLUSTERED:
         return f"{len(pairs)} pairs by {by}, {len(against)} against it"
     first = against[0]
     raise CheckFailed(
         f"In {len(against)} of {len(pairs)} pairs the rejected answer is the better one by {by}: pairs {first} to "
-        f"{against[-1]}. Pair {first}: chosen {pairs[first]['chosen']!r}, rejected {pairs[first]['rejected']!r}.",
+        f"{against[-1]}, {'in one piece' if runs <= CLUSTERED else 'scattered'}. Pair {first}: chosen "
+        f"{pairs[first]['chosen']!r}, rejected {pairs[first]['rejected']!r}.",
         suspects=("chosen-rejected-swapped",),
         remedy="Look at how each source names its columns and at what sorts or joins them; keep a few pairs whose "
         "better answer is known as a test.",
@@ -144,6 +149,20 @@ def _leads(evidence: Evidence, pairs: Sequence[Pair]) -> tuple[list[float], str]
         for side in ("chosen", "rejected")
     )
     return [one - other for one, other in zip(chosen, rejected, strict=True)], "the reward"
+
+
+def runs_score(against: Sequence[bool]) -> float:
+    """How far the number of runs is from that of a random order, in standard errors; below 0 where like joins like.
+
+    Wald and Wolfowitz, 1940, "On a test whether two samples are from the same population".
+    """
+    total, some = len(against), sum(against)
+    if some in {0, total} or total < 3:  # noqa: PLR2004 - one of each has only one order
+        return 0.0
+    expected = 2 * some * (total - some) / total + 1
+    spread = ((expected - 1) * (expected - 2) / (total - 1)) ** 0.5
+    runs = 1 + sum(one != other for one, other in pairwise(against))
+    return (runs - expected) / spread if spread else 0.0
 
 
 def overlap(text: str, reference: str) -> float:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from harness.checks.check import Status
 from harness.checks.pipeline import Pipeline
-from harness.checks.preferences import overlap, stretched
+from harness.checks.preferences import overlap, runs_score, stretched
 from harness.checks.sampling import divergent_logprobs, ended, known_policy, weigh
 from harness.defects.reference import causal, reinforcement
 from harness.defects.reference.reinforcement import BETA, Ids, Pair
@@ -106,7 +106,17 @@ def scores_of_transformers(model: Any, input_ids: torch.Tensor, attention_mask: 
     return scores
 
 
+def noisy() -> Pipeline:
+    """Every fourth pair stands against a reward that was learned."""
+    read: Any = CLEAN.reinforcement.preferences
+    pairs = [{name: pair[name] for name in ("prompt", "chosen", "rejected")} for pair in read()]
+    for pair in pairs[::4]:
+        pair["chosen"], pair["rejected"] = pair["rejected"], pair["chosen"]
+    return with_parts(CLEAN, preferences=lambda: pairs)
+
+
 HONEST = {
+    "a noisy reward": noisy,
     "mask up to the first end": lambda: with_parts(CLEAN, completion_mask=mask_up_to_first_end),
     "deviations": lambda: with_parts(CLEAN, group_advantages=deviations),
     "k2": lambda: with_parts(CLEAN, policy_loss=squared_kl),
@@ -249,6 +259,15 @@ def better_by_reward_is_rejected() -> Pipeline:
     return with_parts(CLEAN, preferences=lambda: pairs)
 
 
+def one_source_without_reference() -> Pipeline:
+    """A third of the pairs, in one piece, is swapped, and only a reward can tell."""
+    read: Any = CLEAN.reinforcement.preferences
+    pairs = [{name: pair[name] for name in ("prompt", "chosen", "rejected")} for pair in read()]
+    for pair in pairs[:16]:
+        pair["chosen"], pair["rejected"] = pair["rejected"], pair["chosen"]
+    return with_parts(CLEAN, preferences=lambda: pairs)
+
+
 BUGS = {
     "shallow copy": (
         lambda: with_parts(CLEAN, make_reference=shallow_copy),
@@ -306,6 +325,9 @@ BUGS = {
     "sorted by reward": (
         better_by_reward_is_rejected, "chosen-answers-are-the-better-ones", "chosen-rejected-swapped",
     ),
+    "one source swapped": (
+        one_source_without_reference, "chosen-answers-are-the-better-ones", "chosen-rejected-swapped",
+    ),
 }  # fmt: skip
 
 
@@ -352,6 +374,13 @@ def test_overlap_is_a_similarity(text: str, other: str) -> None:
     assert overlap(text, text) == 1
     assert 0 <= overlap(text, other) <= 1
     assert overlap(text, other) == overlap(other, text)
+
+
+@given(against=st.lists(st.booleans(), min_size=2, max_size=40))
+def test_no_order_has_fewer_runs_than_the_sorted_one(against: list[bool]) -> None:
+    """The score is least where all disagreement stands together, and does not depend on the direction."""
+    assert runs_score(sorted(against)) <= runs_score(against) + 1e-9
+    assert runs_score(against) == runs_score(against[::-1])
 
 
 @given(times=st.integers(1, 5))
