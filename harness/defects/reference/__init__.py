@@ -15,6 +15,14 @@ PLACES = {
     "reader": "harness.defects.reference.reader:PIPELINE",
     "guarded": "harness.defects.reference.guarded:PIPELINE",
     "scores": "harness.defects.reference.scores:PIPELINE",
+    "lora": "harness.defects.reference.lora:SEQ2SEQ",
+    "lora-causal": "harness.defects.reference.lora:CAUSAL",
+    "lora-classifier": "harness.defects.reference.lora:CLASSIFIER",
+    "multitask": "harness.defects.reference.multitask:PIPELINE",
+    "verbaliser": "harness.defects.reference.verbaliser:PIPELINE",
+    "translator": "harness.defects.reference.translator:PIPELINE",
+    "reinforcement": "harness.defects.reference.reinforcement:PIPELINE",
+    "reward": "harness.defects.reference.reinforcement:REWARD_PIPELINE",
     "translation-scores": "harness.defects.reference.scores:TRANSLATION",
 }
 NAMES = tuple(PLACES)
