@@ -231,10 +231,13 @@ def label_smoothing_normalised_wrong(clean: Pipeline) -> Pipeline:
         mean: torch.Tensor = ((1 - smoothing) * nll + smoothing * flat).sum() / labels.numel()
         return mean
 
-    def train(model: torch.nn.Module, rows: Sequence[Row], folder: Any = None, **options: Any) -> torch.nn.Module:
+    def train(
+        model: torch.nn.Module, rows: Sequence[Row], *, seed: int = 0, epochs: int = 4, batch_size: int = 8
+    ) -> torch.nn.Module:
         assert clean.encode is not None  # noqa: S101
         assert clean.collate is not None  # noqa: S101
-        return loop.train(model, clean.encode(rows), clean.collate, loss=loss, folder=folder, **options)
+        features = clean.encode(rows)
+        return loop.train(model, features, clean.collate, loss=loss, seed=seed, epochs=epochs, batch_size=batch_size)
 
     return replace(clean, loss=loss, train=train, resume=None)
 
