@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -55,13 +57,12 @@ def causal_tokenizer() -> PreTrainedTokenizerBase:
 @cache
 def encoder_tokenizer() -> PreTrainedTokenizerBase:
     """WordPiece of 1,000 tokens with ``[CLS]`` and ``[SEP]``, lower-cased, as of a BERT."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    places = {piece: place for place, piece in enumerate([*special, *_frequent_pieces(1000 - len(special))])}
+    tokenizer = Tokenizer(models.WordPiece(places, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=1000, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(_texts(), trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
@@ -73,6 +74,24 @@ def encoder_tokenizer() -> PreTrainedTokenizerBase:
         sep_token="[SEP]",
         mask_token="[MASK]",
     )
+
+
+def _frequent_pieces(count: int) -> list[str]:
+    """Every character, and the most frequent beginnings and ends of words.
+
+    The library's trainer for WordPiece gives other pieces in every process, and with them other models.
+    """
+    words = Counter(word for text in _texts() for word in re.findall(r"\w+|[^\w\s]", text.lower()))
+    characters = sorted({character for word in words for character in word})
+    every = [*characters, *(f"##{character}" for character in characters)]
+    pieces: Counter[str] = Counter()
+    for word, times in words.items():
+        for cut in range(2, len(word)):
+            pieces[word[:cut]] += times
+            pieces[f"##{word[cut:]}"] += times
+        pieces[word] += times * len(word)
+    frequent = sorted(pieces.keys() - set(every), key=lambda piece: (-pieces[piece], piece))
+    return [*every, *frequent][:count]
 
 
 def real_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -108,7 +108,7 @@ class Trainer:
     def learn(self, model: torch.nn.Module, batches: Sequence[loop.Batch], accumulation: int, schedule: Any) -> None:
         """Add up the gradient of one optimizer step."""
         for batch in batches:
-            (loop.model_loss(model, batch) * self.weigh(batch, batches, accumulation)).backward()
+            torch.autograd.backward(loop.model_loss(model, batch) * self.weigh(batch, batches, accumulation))
 
     def weigh(self, batch: loop.Batch, batches: Sequence[loop.Batch], accumulation: int) -> float:
         """The share of a batch's mean loss in that of its optimizer step: as many tokens as it has."""
