@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from harness.checks.check import CheckFailed, CheckSkipped, PartError, check
+from harness.checks.evaluation import scores_of
 from harness.checks.evidence import Evidence, Row, trained_model
 from harness.checks.recorded_run import Ids, evaluation_rows, model_to_train, sequences, train
 from harness.checks.recorder import Interrupted, Recording, named_weights, record, without_dropout
@@ -145,12 +146,13 @@ def _train_and_score(
     best = getattr(result, "best_score", None)
     if not isinstance(best, int | float):
         raise CheckSkipped("training reports no best_score")
-    model, found = trained_model(result).eval(), {}
+    model = trained_model(result).eval()
+    found: dict[str, float] = {}
     if evidence.has("evaluate_loss"):
         found["evaluate_loss"] = float(evidence.call("evaluate_loss", model, list(scored)))
     if evidence.has("evaluate"):
-        found |= evidence.call("evaluate", model, list(scored))
-    return float(best), {str(name): float(value) for name, value in found.items() if isinstance(value, int | float)}
+        found |= scores_of(evidence.call("evaluate", model, list(scored)))
+    return float(best), found
 
 
 def unlike(evidence: Evidence, rows: Sequence[Row]) -> list[Row]:

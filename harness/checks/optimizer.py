@@ -75,7 +75,8 @@ def learning_rate_follows_its_schedule(evidence: Evidence) -> str:
         return written + (", as declared" if peak else "; no rate was declared")
     if peak:
         written += f"; declared is {peak:g}, {kind or 'any'} schedule, {'some' if warmup is None else warmup} warm-up"
-    speeds = [speed for speed in SPEEDS if kind and any(entry.explains(rates, speed=speed) for entry in possible)]
+    falls = bool(kind) and rates[-1] < max(rates)
+    speeds = [speed for speed in SPEEDS if falls and any(entry.explains(rates, speed=speed) for entry in possible)]
     if max(rates) > 0 and (idle or speeds):
         raise CheckFailed(
             f"{written}: " + (f"it runs {speeds[0]} times too fast." if speeds else f"it is 0 at {idle} steps within."),

@@ -40,6 +40,11 @@ class Run:
     recording: Recording = field(repr=False)
     rows: list[Row] = field(repr=False)
 
+    def value_before(self, name: str) -> torch.Tensor | None:
+        """A parameter before training; one that was added then, before its first step; nothing where it had none."""
+        value = self.before.get(own_name(name))
+        return self.recording.first.get(name) if value is None else value
+
 
 def recorded_run(evidence: Evidence) -> Run:
     """Train a fresh base on a few rows, once an audit.

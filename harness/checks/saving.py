@@ -12,7 +12,7 @@ import torch
 from harness.checks.check import CheckFailed, PartError, check
 from harness.checks.evidence import Evidence
 from harness.checks.fresh import call_fresh
-from harness.checks.recorded_run import own_name, recorded_run
+from harness.checks.recorded_run import recorded_run
 from harness.checks.recorder import changed_parameters, state_of
 
 TOLERANCE = 1e-3
@@ -32,7 +32,11 @@ def saved_model_is_the_trained_one(evidence: Evidence) -> str:
         base = [evidence.model()] if group else []
         loaded, found = call_fresh(load_and_run, load, [*base, Path(name)], batch)
     trained = state_of(run.trained)
-    moved = {name for name, entry in trained.items() if not torch.equal(run.before.get(own_name(name), entry), entry)}
+    moved = {
+        name
+        for name, entry in trained.items()
+        if (was := run.value_before(name)) is not None and not torch.equal(was, entry)
+    }
     lost = sorted(moved & changed_parameters(loaded, trained) | moved - loaded.keys())
     expected = logits_of(run.trained.eval(), batch)
     apart = float((found - expected).abs().max() / expected.abs().max()) if found.shape == expected.shape else 1.0

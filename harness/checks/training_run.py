@@ -15,7 +15,6 @@ from harness.checks.recorded_run import (
     Run,
     count_readings,
     feature_ids,
-    own_name,
     recorded_run,
     sequences,
 )
@@ -59,11 +58,7 @@ def training_moves_what_is_meant(evidence: Evidence) -> str:
     """Training changes the parameters that are meant to learn, and no others."""
     run = recorded_run(evidence)
     after = named_weights(run.trained)
-    changed = {
-        name
-        for name, entry in after.items()
-        if own_name(name) in run.before and not _same(run.before[own_name(name)], entry)
-    }
+    changed = {name for name, entry in after.items() if not _same(run.value_before(name), entry)}
     extra = sorted(changed - run.meant)
     if extra:
         raise CheckFailed(
@@ -72,7 +67,7 @@ def training_moves_what_is_meant(evidence: Evidence) -> str:
             suspects=("extra-parameters-trainable", "base-model-mutated-in-place"),
             remedy="Freeze them before the optimizer is made, or declare what is trainable.",
         )
-    broken = {name: broken_link(name, run) for name in sorted(run.meant & run.before.keys() & after.keys() - changed)}
+    broken = {name: broken_link(name, run) for name in sorted(run.meant & after.keys() - changed)}
     sizes = {name: after[name].numel() for name in run.meant & after.keys()}
     unused = [name for name, link in broken.items() if link is NO_GRADIENT]
     if sum(sizes[name] for name in unused) <= UNUSED_SHARE * sum(sizes.values()):
@@ -207,6 +202,6 @@ def count_moved(recording: Recording) -> tuple[int, int]:
     return moved, asked
 
 
-def _same(before: torch.Tensor, after: torch.Tensor) -> bool:
-    """Whether a parameter kept its values, in the format that it has now."""
-    return torch.equal(before.to(after.dtype), after.detach().cpu())
+def _same(before: torch.Tensor | None, after: torch.Tensor) -> bool:
+    """Whether a parameter kept its values, in the format that it has now; one that no optimizer held did."""
+    return before is None or torch.equal(before.to(after.dtype), after.detach().cpu())

@@ -20,8 +20,8 @@ from harness.defects.reference.trainer import Trained, Trainer, Windows
 
 def with_trainer(clean: Pipeline, kind: type[Trainer], **settings: Any) -> Pipeline:
     """A pipeline that trains with a loop of this kind."""
-    parts = {"encode": clean.encode, "collate": clean.collate, "score": clean.evaluate_loss}
-    trainer: Any = kind(**parts, **settings)
+    parts: dict[str, Any] = {"encode": clean.encode, "collate": clean.collate, "score": clean.evaluate_loss}
+    trainer = kind(**parts, **settings)
     return replace(clean, train=trainer, resume=partial(trainer, resume=True))
 
 
@@ -92,7 +92,7 @@ def lr_schedule_steps_too_fast(clean: Pipeline) -> Pipeline:
             self, model: torch.nn.Module, batches: Sequence[loop.Batch], accumulation: int, schedule: Any
         ) -> None:
             for batch in batches:
-                (loop.model_loss(model, batch) * self.weigh(batch, batches, accumulation)).backward()
+                torch.autograd.backward(loop.model_loss(model, batch) * self.weigh(batch, batches, accumulation))
                 schedule.step()
 
         def after_step(self, schedule: Any) -> None:
@@ -174,7 +174,8 @@ def weight_decay_on_norm_and_bias(clean: Pipeline) -> Pipeline:
     class BertNames(Trainer):
         def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
             no_decay = ["bias", "LayerNorm.weight"]
-            decayed, others = [], []
+            decayed: list[torch.nn.Parameter] = []
+            others: list[torch.nn.Parameter] = []
             for name, parameter in model.named_parameters():
                 (others if any(part in name for part in no_decay) else decayed).append(parameter)
             groups = [
@@ -234,7 +235,7 @@ def seed_set_after_model_init(clean: Pipeline) -> Pipeline:
     def make_model(seed: int = 0) -> torch.nn.Module:
         from transformers import LlamaForCausalLM  # noqa: PLC0415 - as in the script of a user
 
-        model = LlamaForCausalLM(config)
+        model: torch.nn.Module = LlamaForCausalLM(config)
         set_seed(seed)
         return model.eval()
 
@@ -314,7 +315,7 @@ def last_partial_batch_dropped(clean: Pipeline) -> Pipeline:
             return [window for window in full if window]
 
     def evaluate(model: PreTrainedModel, rows: Sequence[Row], *, batch_size: int = 8) -> dict[str, float]:
-        loader = torch.utils.data.DataLoader(list(rows), batch_size=batch_size, drop_last=True, collate_fn=list)
+        loader: Any = torch.utils.data.DataLoader(rows, batch_size, drop_last=True, collate_fn=list)  # type: ignore[arg-type]
         outputs, references = [], []
         for batch in loader:
             outputs += causal.generate_texts(clean.tokenizer, model, batch, batch_size=batch_size)

@@ -1,0 +1,1 @@
+"""Pipelines as strangers write them."""
