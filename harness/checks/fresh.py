@@ -116,7 +116,9 @@ def _start(hash_seed: int) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
         "PYTHONHASHSEED": str(hash_seed),
-        "OMP_NUM_THREADS": "1",  # threads of before a fork are not there behind it, and waiting for them is slow
+        # Threads of before a fork are not there behind it: waiting for them is slow, or never ends.
+        "OMP_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
     return subprocess.Popen(

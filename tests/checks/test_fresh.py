@@ -79,3 +79,16 @@ def test_call_that_is_interrupted_leaves_no_answer_behind() -> None:
     with pytest.raises(TimedOut), deadline(0.5):
         call_fresh(time.sleep, 3)
     assert call_fresh(lambda: "mine") == "mine"
+
+
+def test_tokenizers_that_were_used_before_the_fork_still_work() -> None:
+    """The small tokenizers are trained when they are imported, which must not leave a fork waiting for lost threads."""
+
+    def encode() -> int:
+        from harness.defects.reference.tokenizers import causal_tokenizer  # noqa: PLC0415
+
+        return len(causal_tokenizer()(["a text", "another text"] * 200)["input_ids"])
+
+    import harness.defects.reference.causal  # noqa: F401, PLC0415 - so that the server imports it before it forks
+
+    assert [call_fresh(encode, hash_seed=9, timeout=60) for _ in range(2)] == [400, 400]
