@@ -87,19 +87,11 @@ def evaluation_counts_every_row_once(evidence: Evidence) -> str:
     """Rows that are alike change the score alike, whichever of them gets another target and on however many ranks."""
     ranks = [1, RANKS] if evidence.accepts("evaluate", "ranks") else [1]
     for count in ranks:
-        base, changed = _influence(evidence, count)
-        for name in base:
-            moved = [row[name] - base[name] for row in changed]
-            usual = sorted(moved, key=abs)[len(moved) // 2]
-            silent = [place for place, value in enumerate(moved) if _same(value, 0.0) and not _same(usual, 0.0)]
-            uneven = [place for place, value in enumerate(moved) if not _same(value, usual) and place not in silent]
-            if not silent and not uneven:
-                continue
+        for name, usual, silent, uneven in _uneven(evidence, count):
             where = f"on {count} ranks" if count > 1 else f"in batches of {BATCH_SIZE}"
             raise CheckFailed(
                 f"{ROWS} like rows {where}: another target changes {name} by {usual:.3g} in most rows, by nothing in "
-                f"{len(silent)} (rows {silent[:4]}) and by another amount in {len(uneven)} (rows {uneven[:4]}, "
-                f"{max((abs(moved[place]) for place in uneven), default=0):.3g}).",
+                f"{len(silent)} (rows {silent[:4]}) and by another amount in {len(uneven)} (rows {uneven[:4]}).",
                 suspects=_suspects(silent, count),
                 remedy="Score each row once: keep the last batch, and cut what ranks gather to the rows there are.",
             )
@@ -109,21 +101,20 @@ def evaluation_counts_every_row_once(evidence: Evidence) -> str:
 @check("I9", "training", needs=("shard",))
 def shards_hold_every_row_once(evidence: Evidence) -> str:
     """The shards of several ranks hold each row once, unless the evaluation is known to cut them to that."""
-    if evidence.has("evaluate") and evidence.accepts("evaluate", "ranks"):
-        raise CheckSkipped("evaluate takes ranks, and is looked at itself")
     places = list(range(ROWS))
     rows = [{**row, "audited": place} for place, row in enumerate(evidence.rows(ROWS)) if isinstance(row, Mapping)]
     if len(rows) < ROWS:
         raise CheckSkipped(f"{ROWS} rows that are mappings are needed")
     held = [row["audited"] for rank in range(RANKS) for row in evidence.call("shard", rows, rank, RANKS)]
     missing, extra = sorted(set(places) - set(held)), sorted(place for place in places if held.count(place) > 1)
-    if missing or extra:
+    cut = evidence.has("evaluate") and evidence.accepts("evaluate", "ranks") and not _uneven(evidence, RANKS)
+    if missing or (extra and not cut):
         raise CheckFailed(
             f"{RANKS} shards of {ROWS} rows hold {len(held)}: {missing} are missing, {extra} are there twice.",
             suspects=_suspects(missing, RANKS),
             remedy="Let shards be of unequal length, or cut what is gathered to the rows there are.",
         )
-    return f"{ROWS} rows in {RANKS} shards"
+    return f"{ROWS} rows in {RANKS} shards" + (", cut to that when they are scored" if extra else "")
 
 
 def scores_of(found: object) -> dict[str, float]:
@@ -141,6 +132,20 @@ def scores_of(found: object) -> dict[str, float]:
         for name, value in found.items()
         if isinstance(value, int | float) and not any(part in str(name).lower() for part in BOOKKEEPING)
     }
+
+
+def _uneven(evidence: Evidence, ranks: int) -> list[tuple[str, float, list[int], list[int]]]:
+    """Scores that rows change unequally: the name, the usual change, the rows without any and those with another."""
+    base, changed = evidence.remember(f"influence on {ranks} ranks", lambda: _influence(evidence, ranks))
+    found = []
+    for name in base:
+        moved = [row[name] - base[name] for row in changed]
+        usual = sorted(moved, key=abs)[len(moved) // 2]
+        silent = [place for place, value in enumerate(moved) if _same(value, 0.0) and not _same(usual, 0.0)]
+        uneven = [place for place, value in enumerate(moved) if not _same(value, usual) and place not in silent]
+        if silent or uneven:
+            found.append((name, usual, silent, uneven))
+    return found
 
 
 def _influence(evidence: Evidence, ranks: int) -> tuple[Scores, list[Scores]]:

@@ -63,3 +63,12 @@ def test_a_clean_pipeline_passes(name: str) -> None:
 def test_another_seed_finds_nothing_either() -> None:
     """The checks of the stage do not hang on the random choices of one seed."""
     assert complaints(audit_with(selecting.PIPELINE, checks_of(*QUICK), seed=2)) == []
+
+
+def test_shards_that_overlap_are_seen_where_nothing_else_is_given() -> None:
+    """Without an evaluation on several ranks the shards themselves are looked at."""
+    planted = DEFECTS["ddp-eval-duplicates"].plant(selecting.PIPELINE)
+    alone = Pipeline(splits=planted.splits, shard=planted.shard)
+    assert failures(audit_with(alone, checks_of("evaluation"))) == {
+        "shards-hold-every-row-once": ("ddp-eval-duplicates", "last-partial-batch-dropped")
+    }
