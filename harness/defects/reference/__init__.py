@@ -18,6 +18,7 @@ PLACES = {
     "fewshot": "harness.defects.reference.fewshot:PIPELINE",
     "chat": "harness.defects.reference.chat:PIPELINE",
     "pretrained": "harness.defects.reference.pretrained:PIPELINE",
+    "selecting": "harness.defects.reference.selecting:PIPELINE",
     "lora": "harness.defects.reference.lora:SEQ2SEQ",
     "lora-causal": "harness.defects.reference.lora:CAUSAL",
     "lora-classifier": "harness.defects.reference.lora:CLASSIFIER",
