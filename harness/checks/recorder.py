@@ -6,6 +6,7 @@ sees the same things in a hand-written loop, in a Trainer of transformers and in
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import itertools
@@ -151,35 +152,59 @@ def record(
             optimizer.zero_grad(set_to_none=True)
 
     kinds = {type(unwrap(model)): hear, type(model): None} if is_wrapped(model) else {type(model): hear}
-    originals = {kind: kind.forward for kind in kinds}
     handle = register_optimizer_step_pre_hook(before_step)
-    for kind, listener in kinds.items():
-        kind.forward = _tapped(originals[kind], listener, learn_names)
     try:
-        yield recording
+        with contextlib.ExitStack() as taps:
+            for kind, listener in kinds.items():
+                taps.enter_context(_tapped(kind, listener, learn_names))
+            yield recording
     finally:
-        for kind, original in originals.items():
-            kind.forward = original
         handle.remove()
 
 
-def _tapped(original: Callable[..., Any], hear: Callable[..., Call] | None, learn_names: Callable[..., None]) -> Any:
-    """A forward that does what it did, and tells of it."""
-    parameters = inspect.signature(original)
+@contextmanager
+def _tapped(
+    kind: type[torch.nn.Module], hear: Callable[..., Call] | None, learn_names: Callable[..., None]
+) -> Iterator[None]:
+    """Let every model of a class do what it did, and tell of it, within the block.
 
-    @functools.wraps(original)
-    def forward(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-        if torch.is_grad_enabled():
-            learn_names(self)
-        if hear is None:
-            return original(self, *args, **kwargs)
-        positional = dict(zip(list(parameters.parameters)[1:], args, strict=False))
-        call = hear(self, {**positional, **kwargs})
-        output = original(self, *args, **kwargs)
-        _follow(call, output)
-        return output
+    A trainer may call the model, or its ``forward`` alone (as PEFT does), or put a ``forward`` of its own on the object
+    (as TRL does). So both ways in are tapped, and a call that comes through both is told once.
+    """
+    parameters = list(inspect.signature(kind.forward).parameters)[1:]
+    inside: set[int] = set()
 
-    return forward
+    def tap(original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def called(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+            if id(self) in inside:
+                return original(self, *args, **kwargs)
+            if torch.is_grad_enabled():
+                learn_names(self)
+            if hear is None:
+                return original(self, *args, **kwargs)
+            call = hear(self, {**dict(zip(parameters, args, strict=False)), **kwargs})
+            inside.add(id(self))
+            try:
+                output = original(self, *args, **kwargs)
+            finally:
+                inside.discard(id(self))
+            _follow(call, output)
+            return output
+
+        return called
+
+    own = {name: vars(kind)[name] for name in ("__call__", "forward") if name in vars(kind)}
+    ways_in: Any = kind
+    ways_in.__call__, ways_in.forward = tap(kind.__call__), tap(kind.forward)
+    try:
+        yield
+    finally:
+        for name in ("__call__", "forward"):
+            if name in own:
+                setattr(kind, name, own[name])
+            else:
+                delattr(kind, name)
 
 
 def _follow(call: Call, output: Any) -> None:
