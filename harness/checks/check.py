@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -74,6 +75,15 @@ class Check:
     stage: Stage
     needs: tuple[str, ...]
     run: Callable[[Evidence], str] = field(repr=False)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel to another process by place: in its module, the name of the function stands for the check."""
+        return _find_check, (self.run.__module__, self.run.__qualname__)
+
+
+def _find_check(module: str, name: str) -> Check:
+    found: Check = getattr(importlib.import_module(module), name)
+    return found
 
 
 def check(family: str, stage: Stage, *, needs: tuple[str, ...]) -> Callable[[Callable[[Evidence], str]], Check]:
