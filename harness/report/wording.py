@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MARKS = {
     Status.HOLDS: "✓",
     Status.FAILS: "✗",
+    Status.NO_CHANGE: "✗",
     Status.UNDECIDED: "?",
     Status.NOT_COMPARABLE: "✗",
     Status.IDENTICAL: "✗",
