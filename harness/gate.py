@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from harness.comparison import Comparison, Outcome
-from harness.config import GateSettings
+from harness.arm import Arm
+from harness.baselines import Baseline
+from harness.comparison import Comparison, Outcome, compare, say_power
+from harness.config import Experiment, GateSettings
 from harness.errors import HarnessError, IdentityError, UsageError
 from harness.judgement import judge_sentence
 from harness.requirements import Finding, Kind, Requirement, Status
+from harness.statistics import can_decide
 
 Probe = Callable[[Requirement], tuple[Status, str]]
 """Judges a sentence that speaks of something else than arms, as of checks or speed: status and reason."""
@@ -114,6 +117,35 @@ def exit_code_of(error: HarnessError) -> ExitCode:
     return ExitCode.IDENTICAL if isinstance(error, IdentityError) else ExitCode.BROKEN
 
 
+def judge(
+    experiment: Experiment,
+    base: Arm,
+    tuned: Arm | Sequence[Arm],
+    baseline: Baseline | None,
+    requirements: Sequence[Requirement],
+    *,
+    probes: Mapping[Kind, Probe] | None = None,
+) -> Verdict:
+    """Compare the arms with each other and with the stored ones, and judge the requirements.
+
+    Args:
+        experiment: has the gate's settings.
+        base: the base's arm.
+        tuned: the tuned model's arm, or one for each seed.
+        baseline: the stored arms, or nothing.
+        requirements: the sentences.
+        probes: see `decide`.
+    """
+    settings = experiment.gate
+    stored = baseline and (baseline.tuned, *baseline.others)
+    comparisons = Comparisons(
+        tuned_base=compare(tuned, base, settings, title="tuned vs base"),
+        tuned_stored=compare(tuned, stored, settings, title="tuned vs stored tuned") if stored else None,
+        base_stored=compare(base, baseline.base, settings, title="base vs stored base") if baseline else None,
+    )
+    return decide(comparisons, requirements, settings, probes)
+
+
 def decide(
     comparisons: Comparisons,
     requirements: Sequence[Requirement],
@@ -151,6 +183,22 @@ def _find(
     return judge_sentence(requirement, compared[requirement.kind], settings)
 
 
+def first_question(experiment: Experiment, baseline: Baseline | None) -> str:
+    """Can this many rows decide? Asked before anything is trained; the stored arms know how rows scatter.
+
+    Args:
+        experiment: says how many rows, and at which level.
+        baseline: the stored arms, or nothing.
+    """
+    rows, level = experiment.data.eval_rows, experiment.gate.level
+    if not can_decide(rows, level):
+        return f"{rows} rows can decide nothing at a level of {level:g}: whatever is trained, no verdict can come of it"
+    if baseline is None or len(baseline.base.rows) != rows:
+        return f"{rows} rows can decide; how small a difference they show is known when they are scored"
+    stored = compare(baseline.tuned, baseline.base, experiment.gate, title="stored tuned vs stored base")
+    return f"judged by the stored arms, {say_power(stored.evidence, experiment.gate.smallest_effect)}"
+
+
 __all__ = [
     "EXIT_CODES",
     "OUTCOME_CODES",
@@ -162,4 +210,6 @@ __all__ = [
     "Verdict",
     "decide",
     "exit_code_of",
+    "first_question",
+    "judge",
 ]

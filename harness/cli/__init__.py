@@ -9,7 +9,9 @@ from typing import Any
 import click
 
 COMMANDS = {
-    "baseline": ("harness.cli.baseline:baseline", "List the stored arms, or store those of a run."),
+    "baseline": ("harness.cli.baseline:baseline", "List, show, compare, store, verify and prune the stored arms."),
+    "calibrate": ("harness.cli.calibrate:calibrate_command", "Measure false alarms and power on your own scores."),
+    "compare": ("harness.cli.compare:compare_command", "Compare two stored arms, with an exit code for each outcome."),
     "run": ("harness.cli.run:run_command", "Fine-tune, score base and tuned, compare, and judge."),
 }
 """Subcommand to its place and its line of help, so that ``--help`` imports none of them."""
@@ -50,6 +52,7 @@ def cli() -> None:
       4  nothing comparable to compare with
       5  base and tuned are one model, or say the same
       6  the pipeline is broken: labels or loss
+      7  a gain was required, and any that matters is excluded: no change
       70 a bug in the harness
       130 stopped by Ctrl-C
     """  # noqa: D301 - click's mark for lines to leave as they are

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -64,6 +64,10 @@ class Flips:
         reached = (largest[..., None] >= observed - TIE).sum(axis=0)
         p: Floats = reached / len(largest) if self.exact else (reached + 1) / (len(largest) + 1)
         return np.where(((self.deltas + shift) ** 2).sum(axis=0) > 0, p, 1.0)
+
+    def first_metrics(self, count: int) -> Flips:
+        """The same flips for the first metrics alone."""
+        return replace(self, deltas=self.deltas[..., :count], sums=self.sums[..., :count])
 
     def critical_value(self, level: float) -> float:
         """The largest absolute z over all metrics that chance exceeds with probability ``level``.
