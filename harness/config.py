@@ -126,8 +126,8 @@ class GateSettings(Settings):
 class CheckSettings(Settings):
     """What the checks of the pipeline look at."""
 
-    pipeline: str | None = Field(None, pattern=r"^[\w.]+:\w+$")
-    """The pipeline under test, as ``module:attribute``."""
+    pipeline: str | None = Field(None, pattern=r"^[^:]+:\w+$")
+    """The pipeline under test, as ``module:attribute`` or ``path/to/file.py:attribute``."""
 
 
 class Experiment(Settings):

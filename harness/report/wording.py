@@ -72,7 +72,7 @@ def what_to_do(run: Run) -> str:
     statuses = {finding.status for finding in verdict.findings}
     if verdict.outcome is Outcome.IDENTICAL:
         return "Training changed no word: look at losses.jsonl, then raise learning rate or epochs."
-    if Status.FAILS in statuses:
+    if statuses & {Status.FAILS, Status.NO_CHANGE}:
         return "Compare the outputs row by row: the rows that moved most stand in report.md of the run's folder."
     if Status.NOT_COMPARABLE in statuses:
         return f"Look at the outputs; if they are what you want, store them: harness baseline accept {name}"
