@@ -80,4 +80,5 @@ def what_to_do(run: Run) -> str:
         return "Raise data.eval_rows; how many rows it takes stands beside each requirement."
     if verdict.comparisons.stored and all(comparison.changed == 0 for comparison in verdict.comparisons.stored):
         return "Nothing to do."
-    return f"To store this run as the baseline: harness baseline accept {name}"
+    why = ' --why "..."' if verdict.comparisons.stored else ""
+    return f"To store this run as the baseline: harness baseline accept {name}{why}"

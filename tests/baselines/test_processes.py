@@ -39,7 +39,8 @@ def environment() -> dict[str, str]:
 
 def start(program: str, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", WRITER + program, *arguments]
-    return subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 def version_of(folder: Path) -> int:
@@ -108,13 +109,46 @@ def test_two_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
             assert read_baseline(tmp_path, f"{group}-{number}") is not None
 
 
+SLOWLY = """
+import time
+from harness.arm import Arm
+original = Arm.write
+def slow(arm, folder):
+    time.sleep(0.2)
+    original(arm, folder)
+Arm.write = slow
+print("ready", flush=True)
+sys.stdin.readline()
+"""
+
+
+def start_together(program: str, folder: Path) -> list[subprocess.Popen[str]]:
+    """Two processes that write slowly and begin in the same moment, so that without a lock they would be in between."""
+    writers = [start(SLOWLY + program, str(folder), version) for version in ("1", "2")]
+    for writer in writers:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    return writers
+
+
+def test_two_that_replace_the_same_do_so_one_after_the_other(tmp_path: Path) -> None:
+    """Both succeed, and what is read is one of them, whole."""
+    writers = start_together('store(sys.argv[1], "x", int(sys.argv[2]))\n', tmp_path)
+    errors = [writer.communicate()[1] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0], errors
+    assert version_of(tmp_path) in {1, 2}
+
+
 def test_two_that_create_the_missing_store_it_once(tmp_path: Path) -> None:
     """Of two processes that store only what is new, one does and the other is told; what the first stored stays."""
-    program = 'store(sys.argv[1], "x", int(sys.argv[2]), new_only=True)\n'
-    writers = [start(program, str(tmp_path), version) for version in ("1", "2")]
+    writers = start_together('store(sys.argv[1], "x", int(sys.argv[2]), new_only=True)\n', tmp_path)
     errors = [writer.communicate()[1] for writer in writers]
+    assert sorted(writer.returncode for writer in writers) == [0, 1], errors
     winner = next(number for number, writer in enumerate(writers) if writer.returncode == 0)
-    assert [writer.returncode for writer in writers].count(0) == 1
     assert "is stored already" in errors[1 - winner]
     assert version_of(tmp_path) == winner + 1
 
