@@ -28,7 +28,7 @@ def print_outcomes(terminalreporter: pytest.TerminalReporter) -> None:
     """The reasons, which pytest prints for its own categories only."""
     for report in _reports(terminalreporter):
         word = OUTCOMES[str(dict(report.user_properties)[PROPERTY])][2]
-        terminalreporter.write_sep("_", f"{word}: {report.nodeid}")
+        terminalreporter.write_sep("_", f"{word}: {report.nodeid.removeprefix('::')}")
         terminalreporter.write_line(report.longreprtext)
 
 

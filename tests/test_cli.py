@@ -178,7 +178,7 @@ def test_baseline_verify_and_prune(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     [
         ([60.0] * 30, {}, 0, "improved"),
         ([40.0] * 30, {}, 1, "regressed"),
-        ([50.0 + (-20) ** (row % 2) for row in range(30)], {}, 3, "inconclusive"),
+        ([50.0 + 20 * (-1) ** row for row in range(30)], {}, 3, "inconclusive"),
         ([60.0] * 29, {}, 4, "different rows (29 of 29"),
         ([60.0] * 30, {"generation": {"engine": "transformers", "num_beams": 4}}, 4, "num_beams: 4 against 1"),
         ([50.0] * 30, {"outputs": ["same"] * 30}, 5, "identical"),

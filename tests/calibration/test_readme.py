@@ -12,7 +12,7 @@ from harness.cli import main
 
 ROOT = Path(__file__).parents[2]
 TABLES = re.findall(
-    r"<!-- calibration: (.*) -->\n(.*?)<!-- end -->", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    r"<!-- calibration: ([^\n]*) -->\n(.*?)<!-- end -->", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
 )
 
 
