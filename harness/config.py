@@ -123,18 +123,28 @@ class GateSettings(Settings):
     """The smallest difference worth finding, in percent points; fewer rows than that takes is "inconclusive"."""
 
 
+class CheckSettings(Settings):
+    """What the checks of the pipeline look at."""
+
+    pipeline: str | None = Field(None, pattern=r"^[^:]+:\w+$")
+    """The pipeline under test, as ``module:attribute`` or ``path/to/file.py:attribute``."""
+
+
 class Experiment(Settings):
     """Everything that decides how a run comes out."""
 
     name: Name
     task: str = "summarization"
     method: str = "full"
+    repeats: int = Field(1, ge=1, le=100)
+    """How many models are trained, with ``training.seed`` and the seeds behind it; a gain must survive their noise."""
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
     encoding: EncodingSettings = EncodingSettings()
     training: TrainingSettings = TrainingSettings()
     generation: GenerationSettings = GenerationSettings()
     gate: GateSettings = GateSettings()
+    checks: CheckSettings = CheckSettings()
 
     def override(self, changes: Mapping[str, object]) -> Experiment:
         """A copy with some settings changed, each named by its path, as in ``{"training.epochs": 3}``.
@@ -247,6 +257,7 @@ def _known_names(groups: list[str]) -> list[str]:
 
 
 __all__ = [
+    "CheckSettings",
     "DataSettings",
     "EncodingSettings",
     "Experiment",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.atomic import whole_folder
+from harness.baselines.store import name_seed
 from harness.data.rows import write_ledger
 from harness.errors import UsageError
 from harness.report.facts import describe_run
@@ -32,6 +33,8 @@ def write_run(run: Run, runs: Path = DEFAULT_FOLDER) -> Path:
     with whole_folder(folder) as fresh:
         run.base.write(fresh / "base")
         run.tuned.write(fresh / "tuned")
+        for arm in run.others:
+            arm.write(fresh / name_seed(arm))
         losses = [json.dumps({"loss": loss, "step": step}) + "\n" for step, loss in enumerate(run.losses, start=1)]
         _write(fresh / "losses.jsonl", "".join(losses))
         _write(fresh / "ledger.jsonl", write_ledger(run.splits))

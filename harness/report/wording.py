@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MARKS = {
     Status.HOLDS: "✓",
     Status.FAILS: "✗",
+    Status.NO_CHANGE: "✗",
     Status.UNDECIDED: "?",
     Status.NOT_COMPARABLE: "✗",
     Status.IDENTICAL: "✗",
@@ -71,7 +72,7 @@ def what_to_do(run: Run) -> str:
     statuses = {finding.status for finding in verdict.findings}
     if verdict.outcome is Outcome.IDENTICAL:
         return "Training changed no word: look at losses.jsonl, then raise learning rate or epochs."
-    if Status.FAILS in statuses:
+    if statuses & {Status.FAILS, Status.NO_CHANGE}:
         return "Compare the outputs row by row: the rows that moved most stand in report.md of the run's folder."
     if Status.NOT_COMPARABLE in statuses:
         return f"Look at the outputs; if they are what you want, store them: harness baseline accept {name}"
@@ -79,4 +80,5 @@ def what_to_do(run: Run) -> str:
         return "Raise data.eval_rows; how many rows it takes stands beside each requirement."
     if verdict.comparisons.stored and all(comparison.changed == 0 for comparison in verdict.comparisons.stored):
         return "Nothing to do."
-    return f"To store this run as the baseline: harness baseline accept {name}"
+    why = ' --why "..."' if verdict.comparisons.stored else ""
+    return f"To store this run as the baseline: harness baseline accept {name}{why}"
