@@ -10,6 +10,7 @@ import click
 
 COMMANDS = {
     "baseline": ("harness.cli.baseline:baseline", "List the stored arms, or store those of a run."),
+    "report": ("harness.cli.report:report_command", "Write the reports of a stored run anew."),
     "run": ("harness.cli.run:run_command", "Fine-tune, score base and tuned, compare, and judge."),
 }
 """Subcommand to its place and its line of help, so that ``--help`` imports none of them."""

@@ -10,25 +10,19 @@ if TYPE_CHECKING:
     from harness.arm import Arm
     from harness.comparison import Comparison
     from harness.experiment import Run
+    from harness.gate import Verdict
+
+Facts = dict[str, Any]
+"""JSON values; infinite numbers became null."""
 
 
-def describe_run(run: Run) -> dict[str, Any]:
-    """The run as JSON values; infinite numbers become null."""
-    verdict = run.verdict
+def describe_run(run: Run) -> Facts:
+    """The run as JSON values."""
     return {
         "experiment": run.experiment.name,
-        "outcome": str(verdict.outcome),
-        "passed": verdict.passed,
-        "exit_code": int(verdict.exit_code),
-        "requirements": [
-            {"sentence": found.sentence, "status": str(found.status), "reason": found.reason}
-            for found in verdict.findings
-        ],
-        "comparisons": [
-            _describe_comparison(comparison)
-            for comparison in (verdict.comparisons.tuned_base, *verdict.comparisons.stored)
-        ],
-        "arms": {"base": _describe_arm(run.base), "tuned": _describe_arm(run.tuned)},
+        **describe_verdict(run.verdict),
+        "level": run.experiment.gate.level,
+        "arms": {"base": describe_arm(run.base), "tuned": describe_arm(run.tuned)},
         "labels": dataclasses.asdict(run.labels),
         "training": {
             "rows": len(run.splits.train),
@@ -41,7 +35,25 @@ def describe_run(run: Run) -> dict[str, Any]:
     }
 
 
-def _describe_arm(arm: Arm) -> dict[str, Any]:
+def describe_verdict(verdict: Verdict) -> Facts:
+    """Outcome, requirements and comparisons, that of tuned with base first."""
+    return {
+        "outcome": str(verdict.outcome),
+        "passed": verdict.passed,
+        "exit_code": int(verdict.exit_code),
+        "requirements": [
+            {"sentence": found.sentence, "status": str(found.status), "reason": found.reason}
+            for found in verdict.findings
+        ],
+        "comparisons": [
+            describe_comparison(comparison)
+            for comparison in (verdict.comparisons.tuned_base, *verdict.comparisons.stored)
+        ],
+    }
+
+
+def describe_arm(arm: Arm) -> Facts:
+    """What made an arm, and its mean scores."""
     manifest = arm.manifest
     return {
         "scores": manifest.scores,
@@ -55,7 +67,8 @@ def _describe_arm(arm: Arm) -> dict[str, Any]:
     }
 
 
-def _describe_comparison(comparison: Comparison) -> dict[str, Any]:
+def describe_comparison(comparison: Comparison) -> Facts:
+    """Each metric's delta, and what the comparison amounts to."""
     return {
         "title": comparison.title,
         "outcome": str(comparison.outcome),
