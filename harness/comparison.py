@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from harness.arm import Arm, Manifest
 from harness.config import GateSettings
 from harness.statistics import confidence_interval, detectable_effect, sign_flip_test
+from harness.views import VIEWS
 
 
 class Outcome(StrEnum):
@@ -82,6 +83,10 @@ class Comparison:
     same_weights: bool
     deltas: NDArray[np.float64]
     critical: float
+
+    def _repr_html_(self) -> str:
+        """How it shows itself in a notebook."""
+        return VIEWS["comparison"](self)
 
     def column(self, metric: str) -> NDArray[np.float64]:
         """The deltas of one metric: (rows,) float64."""

@@ -27,6 +27,7 @@ from harness.models.locate import locate_model
 from harness.requirements import Requirement, parse_requirement
 from harness.tasks import TASKS, Task
 from harness.tasks.labels import LabelReport, audit_labels
+from harness.views import VIEWS
 
 if TYPE_CHECKING:
     from harness.models.loading import LoadedModel
@@ -60,6 +61,10 @@ class Run:
     trainable_parameters: int
     seconds: dict[str, float]
     verdict: Verdict
+
+    def _repr_html_(self) -> str:
+        """How it shows itself in a notebook."""
+        return VIEWS["run"](self)
 
 
 def run(

@@ -15,6 +15,7 @@ from harness.config import GateSettings
 from harness.errors import HarnessError, IdentityError, UsageError
 from harness.requirements import Requirement
 from harness.statistics import Alternative, rows_needed, sign_flip_test
+from harness.views import VIEWS
 
 
 class ExitCode(IntEnum):
@@ -94,6 +95,10 @@ class Verdict:
 
     comparisons: Comparisons = field(repr=False)
     findings: tuple[Finding, ...]
+
+    def _repr_html_(self) -> str:
+        """How it shows itself in a notebook."""
+        return VIEWS["verdict"](self)
 
     @property
     def outcome(self) -> Outcome:

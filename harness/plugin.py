@@ -116,6 +116,10 @@ class RequirementItem(pytest.Item):
         """Run the experiment, once a session, and look at this requirement."""
         factory: pytest.TempPathFactory = self.config._tmp_path_factory  # type: ignore[attr-defined]  # noqa: SLF001
         run = _or_fail(lambda: _run_once(self.config, factory))
+        from harness.report.facts import describe_run
+        from harness.report.junit import list_properties
+
+        self.user_properties.extend(list_properties(describe_run(run), self._number))
         finding = run.verdict.findings[self._number]
         if finding.status != "holds":
             headline = f'"{finding.sentence}" {finding.status}: {finding.reason}'
@@ -206,7 +210,9 @@ def _try_run(config: pytest.Config) -> Run | HarnessError:
 def _run(config: pytest.Config) -> Run:
     from harness.baselines import read_baseline, store_baseline
     from harness.experiment import judge_again, run
+    from harness.report.account import give_account
     from harness.report.folder import write_run
+    from harness.report.markdown import append_summary
 
     experiment, folder = _load_experiment(config), _baselines_folder(config)
     with warnings.catch_warnings():
@@ -218,6 +224,7 @@ def _run(config: pytest.Config) -> Run:
         done = judge_again(done, read_baseline(folder, experiment.name))
     if _is_checked(config):
         write_run(done, _project_folder(config) / "runs")
+        append_summary(give_account(done))
     return done
 
 

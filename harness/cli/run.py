@@ -62,12 +62,15 @@ def execute(experiment: Experiment, *, runs: Path, baselines: Path, as_json: boo
     """Run, write the run's folder, print the verdict; returns the exit code."""
     _quiet_libraries()
     from harness.experiment import run
+    from harness.report.account import give_account
     from harness.report.facts import describe_run
     from harness.report.folder import require_writable, write_run
+    from harness.report.markdown import append_summary
 
     require_writable(runs, experiment.name)
     done = run(experiment, baselines=baselines, say=lambda line: click.echo(line, err=True))
     folder = write_run(done, runs)
+    append_summary(give_account(done))
     if as_json:
         click.echo(json.dumps({**describe_run(done), "folder": str(folder)}, indent=2, ensure_ascii=False))
     else:

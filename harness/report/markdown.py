@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,12 +92,14 @@ def write_markdown(account: Account) -> str:
 def append_summary(account: Account, environment: Mapping[str, str] = os.environ) -> None:
     """Append the report to the summary of the GitHub job that this runs in; outside of one, do nothing.
 
-    Raises:
-        OSError: the file that the variable names cannot be written.
+    A file that cannot be written is a warning: it must not cost a verdict.
     """
     if place := environment.get(SUMMARY_VARIABLE):
-        with Path(place).open("a", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(write_markdown(account) + "\n")
+        try:
+            with Path(place).open("a", encoding="utf-8", errors="replace", newline="\n") as file:
+                file.write(write_markdown(account) + "\n")
+        except OSError as error:
+            warnings.warn(f"{SUMMARY_VARIABLE} names {place}, which cannot be written: {error}.", stacklevel=2)
 
 
 def _say_checks(account: Account) -> list[str]:

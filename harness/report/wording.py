@@ -25,9 +25,10 @@ LEGEND = (
 )
 
 
-def column_titles(level: float, against: str = "base", candidate: str = "tuned") -> tuple[str, ...]:
-    """The head of the table of metrics."""
-    return ("metric", against, candidate, "delta", f"{100 * (1 - level):g} % interval", "p (adj.)", "detectable")
+def column_titles(level: float | None, against: str = "base", candidate: str = "tuned") -> tuple[str, ...]:
+    """The head of the table of metrics; the intervals' level, where it is known."""
+    interval = "interval" if level is None else f"{100 * (1 - level):g} % interval"
+    return ("metric", against, candidate, "delta", interval, "p (adj.)", "detectable")
 
 
 def metric_cells(entry: Facts) -> tuple[str, ...]:

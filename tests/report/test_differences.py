@@ -47,4 +47,5 @@ def test_long_texts_are_cut_before_they_are_compared() -> None:
     marked = mark_differences(long, long, "word")
     assert sum(len(piece.text) for piece in marked.base) == LONGEST
     assert marked.base[-1].text.endswith("…")
+    assert not any(piece.mark for piece in marked.base)
     assert shorten("x" * LONGEST) == "x" * LONGEST
