@@ -45,7 +45,7 @@ def write_markdown(account: Account) -> str:
         "",
         f"Tuned against base, {comparison['rows']} rows, paired; {comparison['changed_outputs']} outputs differ.",
         "",
-        *_table(column_titles(facts["level"]), map(metric_cells, comparison["metrics"])),
+        *write_table(column_titles(facts["level"]), map(metric_cells, comparison["metrics"])),
         "",
         LEGEND,
         "",
@@ -120,7 +120,8 @@ def _say_rows(account: Account) -> list[str]:
     return [*(lines or ["None moved."]), ""]
 
 
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+def write_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """The lines of a table, its first column to the left and all others to the right."""
     header = list(header)
     rule = ["---", *["---:"] * (len(header) - 1)]
     return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
