@@ -5,7 +5,6 @@ Everything heavy is imported when a fixture is asked for, so a session that uses
 
 from __future__ import annotations
 
-import io
 import pickle
 import warnings
 from collections.abc import Callable
@@ -118,13 +117,14 @@ class RequirementItem(pytest.Item):
         run = _or_fail(lambda: _run_once(self.config, factory))
         from harness.report.facts import describe_run
         from harness.report.junit import list_properties
+        from harness.report.terminal import say_run
 
         self.user_properties.extend(list_properties(describe_run(run), self._number))
         finding = run.verdict.findings[self._number]
         if finding.status != "holds":
             headline = f'"{finding.sentence}" {finding.status}: {finding.reason}'
             # No traceback: it is no bug of the test's.
-            pytest.fail(f"{headline}\n\n{_print_run(run)}", pytrace=False)
+            pytest.fail(f"{headline}\n\n{say_run(run, width=100)}", pytrace=False)
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Where the item stands in pytest's reports."""
@@ -226,16 +226,6 @@ def _run(config: pytest.Config) -> Run:
         write_run(done, _project_folder(config) / "runs")
         append_summary(give_account(done))
     return done
-
-
-def _print_run(run: Run) -> str:
-    from rich.console import Console
-
-    from harness.report.terminal import print_run
-
-    text = io.StringIO()
-    print_run(run, Console(file=text, width=100, no_color=True))
-    return text.getvalue()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

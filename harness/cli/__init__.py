@@ -11,6 +11,7 @@ import click
 COMMANDS = {
     "baseline": ("harness.cli.baseline:baseline", "List the stored arms, or store those of a run."),
     "card": ("harness.cli.card:card_command", "Write the results of a stored run into a model card."),
+    "init": ("harness.cli.init:init_command", "Start a project: settings, a test, a workflow, a tox environment."),
     "report": ("harness.cli.report:report_command", "Write the reports of a stored run anew."),
     "run": ("harness.cli.run:run_command", "Fine-tune, score base and tuned, compare, and judge."),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -29,6 +30,13 @@ STATUS_STYLES: dict[str, str] = {Status.HOLDS: "green", Status.UNDECIDED: "yello
 def print_run(run: Run, console: Console) -> None:
     """Print headline, table, requirements and the next step."""
     console.print(render_facts(describe_run(run)))
+
+
+def say_run(run: Run, width: int = 80) -> str:
+    """What `print_run` prints, as plain text."""
+    text = io.StringIO()
+    print_run(run, Console(file=text, width=width, no_color=True))
+    return text.getvalue()
 
 
 def render_facts(facts: Facts) -> RenderableType:
