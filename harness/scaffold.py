@@ -36,7 +36,7 @@ def write_project(folder: Path, *, name: str | None = None) -> list[Path]:
     in_the_way = [str(path) for path in _occupied(folder, targets)]
     if in_the_way:
         raise UsageError(
-            f"{', '.join(in_the_way)} {'is' if len(in_the_way) == 1 else 'are'} there already, and nothing was written.",
+            f"There already: {', '.join(in_the_way)}. Nothing was written.",
             why="harness init overwrites nothing.",
             fix="Move it away, or start in another folder: harness init FOLDER.",
         )

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 NEXT = """Next:
-  pytest                              the tuned model beats its base
-  pytest --harness-update-baselines   store what later runs are compared with
-  git add . && git commit             from now on nothing gets worse unseen"""
+  pytest                                the tuned model beats its base
+  git add . && git commit               what made the baseline can be found again
+  pytest --harness-update-baselines     store what later runs are compared with
+  git add baselines && git commit       from now on nothing gets worse unseen"""
 
 
 @click.command("init")
