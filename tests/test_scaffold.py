@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.config import load_experiment
+from harness.config import load_experiment, parse_experiment
 from harness.errors import UsageError
 from harness.requirements import parse_requirement
 from harness.scaffold import FILES, name_after, write_project
@@ -69,11 +69,11 @@ def test_failure_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     """Where the third file cannot be written, the first two are gone again."""
     real, opened = Path.open, []
 
-    def full(path: Path, *arguments: object, **options: object) -> object:
-        opened.append(path)
+    def full(path: Path, mode: str = "r", *arguments: object, **options: object) -> object:
+        opened.extend([path] * (mode == "x"))
         if len(opened) == 3:
             raise OSError(28, "No space left on device", str(path))
-        return real(path, *arguments, **options)  # type: ignore[call-overload]
+        return real(path, mode, *arguments, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Path, "open", full)
     with pytest.raises(UsageError, match="No space left"):
@@ -86,10 +86,7 @@ def test_failure_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 @given(name=st.text(max_size=120).filter(lambda name: "/" not in name and "\0" not in name))
 def test_any_folder_gives_a_name(name: str) -> None:
     """Whatever a folder is called, the experiment gets a name that the settings accept."""
-    text = f'name = "{name_after(Path("/parent") / name)}"'
-    from harness.config import parse_experiment  # noqa: PLC0415
-
-    assert parse_experiment({"name": text.split('"')[1]}, where="the test").name
+    assert parse_experiment({"name": name_after(Path("/parent") / name)}, where="the test").name
 
 
 class Project:
