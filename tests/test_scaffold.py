@@ -97,6 +97,7 @@ class Project:
         self.environment = {
             **{name: value for name, value in os.environ.items() if name not in {"CI", "PYTEST_ADDOPTS"}},
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "OMP_NUM_THREADS": "1",  # beside other work, two threads wait for each other most of the time
         }
 
     def run(self, command: str, **variables: str) -> tuple[int, str]:

@@ -10,6 +10,7 @@ import jinja2
 from harness.comparison import Outcome
 from harness.gate import Status
 from harness.report.differences import shorten
+from harness.report.wording import MARKS
 
 if TYPE_CHECKING:
     from harness.report.facts import Facts
@@ -31,8 +32,8 @@ def tone(word: str) -> str:
 
 
 def sign(word: str) -> str:
-    """The sign before an outcome or a status, for those who see no colours."""
-    return {"good": "✓", "doubt": "?", "bad": "✗"}[tone(word)]
+    """The sign before a status, for those who see no colours."""
+    return MARKS.get(word) or {"good": "✓", "doubt": "?", "bad": "✗"}[tone(word)]
 
 
 def gate_tone(facts: Facts) -> str:

@@ -64,10 +64,9 @@ def say_headline(comparison: Facts) -> str:
     if comparison["outcome"] == Outcome.INCONCLUSIVE:
         return f"{rows} rows are too few to tell whether the tuned model is better than its base."
     worse = comparison["outcome"] == Outcome.REGRESSED
-    if worse:
-        entry = min(comparison["metrics"], key=lambda entry: entry["delta"])
-    else:
-        entry = next(entry for entry in comparison["metrics"] if entry["delta"] > 0)
+    moved = [entry for entry in comparison["metrics"] if (entry["delta"] < 0) == worse]
+    # The surest; of equals the first.
+    entry = min(moved, key=lambda entry: entry["p_adjusted"])
     low, high = entry["interval"]
     between = "" if low is None else f" (between {low:+.2f} and {high:+.2f})"
     return (

@@ -22,6 +22,7 @@ from harness.report.facts import describe_run
 from harness.report.folder import require_writable, write_run
 from harness.report.markdown import write_markdown
 from harness.report.terminal import print_run
+from harness.report.wording import say_headline
 from harness.requirements import parse_requirement
 from tests.arms import make_arm
 from tests.runs import make_run
@@ -76,6 +77,39 @@ def test_next_step_fits_the_verdict(run: Run, advice: str) -> None:
     """What to do depends on what was found."""
     assert advice in " ".join(render(run).split())
     assert advice in write_markdown(give_account(run))
+
+
+@pytest.mark.parametrize(
+    ("run", "sentence"),
+    [
+        (
+            make_run([50.0, 51.0] * 50, [70.0, 72.0] * 50),
+            "better than its base: rouge1 went from 50.50 to 71.00",
+        ),
+        (
+            make_run([50.0, 51.0] * 50, [10.0, 12.0] * 50),
+            "worse than its base: rouge1 went from 50.50 to 11.00",
+        ),
+        (make_run([50.0, 51.0] * 50, [50.1, 50.9] * 50), "The tuned model is neither better nor worse"),
+        (make_run([1.0, 2.0, 3.0], [5.0, 6.0, 8.0]), "3 rows are too few to tell"),
+    ],
+)
+def test_headline_is_a_plain_sentence(run: Run, sentence: str) -> None:
+    """Each outcome has a sentence that says it in words, with the numbers that it rests on."""
+    assert sentence in say_headline(give_account(run).comparison)
+
+
+def test_headline_names_the_surest_metric() -> None:
+    """Of several metrics that moved the verdict's way, the one is named that decided it, not the one that moved most."""
+    entry = {"against": 1.0, "candidate": 2.0, "interval": [0.5, 1.5]}
+    metrics = [
+        {"metric": "fell", "delta": -9.0, "p_adjusted": 0.001, **entry},
+        {"metric": "unsure", "delta": 5.0, "p_adjusted": 0.4, **entry},
+        {"metric": "sure", "delta": 1.0, "p_adjusted": 0.01, **entry},
+    ]
+    facts = {"outcome": "improved", "rows": 9, "metrics": metrics}
+    assert "better than its base: sure went" in say_headline(facts)
+    assert "worse than its base: fell went" in say_headline({**facts, "outcome": "regressed"})
 
 
 def test_texts_cannot_break_out_of_markdown(better: Run) -> None:
