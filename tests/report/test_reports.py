@@ -100,7 +100,7 @@ def test_headline_is_a_plain_sentence(run: Run, sentence: str) -> None:
 
 
 def test_headline_names_the_surest_metric() -> None:
-    """Of several metrics that moved the verdict's way, the one is named that decided it, not the one that moved most."""
+    """Of several metrics that moved the verdict's way the one is named that decided it, not that which moved most."""
     entry = {"against": 1.0, "candidate": 2.0, "interval": [0.5, 1.5]}
     metrics = [
         {"metric": "fell", "delta": -9.0, "p_adjusted": 0.001, **entry},
