@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +81,17 @@ def test_run_step_takes_hostile_inputs_for_names(tmp_path: Path) -> None:
 
 
 def test_install_step_installs_all_that_is_needed(tmp_path: Path) -> None:
-    """Pip installs the repository itself, with its templates; dependencies aside, which this environment has."""
-    target = tmp_path / "installed"
-    code, printed, _ = run_step("Install", tmp_path, PIP_NO_DEPS="1", PIP_TARGET=str(target))
+    """Into a fresh environment pip installs the repository itself, with its templates and its program."""
+    fresh = tmp_path / "fresh"
+    venv.create(fresh, with_pip=True)
+    path = f"{fresh / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    # The dependencies are those of the environment that tests; to fetch them once more would prove nothing.
+    code, printed, _ = run_step("Install", tmp_path, PIP_NO_DEPS="1", PATH=path)
     assert code == 0, printed
+    (installed,) = fresh.glob("lib/python*/site-packages/harness")
     for place in ("report/templates/report.html", "project/harness.toml.in", "presets/summarization-full.toml"):
-        assert (target / "harness" / place).is_file()
+        assert (installed / place).is_file()
+    assert (fresh / "bin" / "harness").is_file()
 
 
 @pytest.mark.parametrize("name", ["outcome", "folder"])

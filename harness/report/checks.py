@@ -17,7 +17,7 @@ class CheckLine(Settings):
 
     name: str
     """What was checked, in a few words."""
-    status: Literal["passed", "failed", "skipped"]
+    status: Literal["passed", "failed", "error", "skipped", "expected failure", "stale expected failure"]
     seen: str
     """What was seen, with numbers."""
     remedy: str = ""
@@ -28,14 +28,21 @@ CHECK_LINES = TypeAdapter(tuple[CheckLine, ...])
 
 
 def read_checks(path: Path) -> tuple[CheckLine, ...]:
-    """Read a JSON list of objects with ``name``, ``status``, ``seen`` and ``remedy``.
+    """Read a JSON list of objects with ``name``, ``status``, ``seen`` and ``remedy``, or an audit as JSON: an object
+    whose ``results`` are such a list, with ``check`` for the name and more that is left out here.
 
     Raises:
         UsageError: the file is missing or holds something else.
     """
     try:
-        return CHECK_LINES.validate_python(json.loads(path.read_text(encoding="utf-8")), strict=False)
-    except (OSError, ValueError, RecursionError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict):
+            content = [
+                {"name": found.get("check"), **{name: found.get(name) for name in ("status", "seen", "remedy")}}
+                for found in content.get("results", ())
+            ]
+        return CHECK_LINES.validate_python(content, strict=False)
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise UsageError(
             f"{path} holds no report of checks: {reason}.",

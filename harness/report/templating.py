@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.report.facts import Facts
 
 GOOD = {Outcome.IMPROVED, Status.HOLDS, "passed"}
-DOUBT = {Outcome.NO_CHANGE, Outcome.INCONCLUSIVE, Status.UNDECIDED, "skipped"}
+DOUBT = {Outcome.NO_CHANGE, Outcome.INCONCLUSIVE, Status.UNDECIDED, "skipped", "expected failure"}
 
 
 def fill(template: str, values: dict[str, object]) -> str:

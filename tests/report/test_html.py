@@ -17,10 +17,11 @@ from harness.config import load_experiment
 from harness.errors import BaselineError, HarnessError, UsageError
 from harness.experiment import Run
 from harness.report.account import give_account, read_account, write_text
-from harness.report.checks import CheckLine
+from harness.report.checks import CheckLine, read_checks
 from harness.report.differences import LONGEST
 from harness.report.folder import write_run
 from harness.report.html import write_html
+from harness.report.templating import tone
 from tests.arms import make_arm
 from tests.runs import HOSTILE, make_run
 
@@ -145,6 +146,23 @@ def test_reports_are_made_anew_from_the_folder(better: Run, tmp_path: Path) -> N
     other.write_text(json.dumps([{"name": "n", "status": "skipped", "seen": "no GPU"}]), encoding="utf-8")
     CliRunner().invoke(report_command, [str(folder), "--checks", str(other)], catch_exceptions=False)
     assert "no GPU" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_audit_as_json_is_read_too(tmp_path: Path) -> None:
+    """What an audit prints as JSON is taken as it is; every status that it knows has its colour; others are refused."""
+    path = tmp_path / "audit.json"
+    words = {"passed": "good", "failed": "bad", "error": "bad", "skipped": "doubt", "expected failure": "doubt"}
+    results = [{"check": f"c {word}", "status": word, "seen": "s", "remedy": "r", "stage": "data"} for word in words]
+    path.write_text(json.dumps({"pipeline": "p", "results": results}), encoding="utf-8")
+    lines = read_checks(path)
+    assert [(line.name, line.status, line.seen, line.remedy) for line in lines] == [
+        (f"c {word}", word, "s", "r") for word in words
+    ]
+    assert {line.status: tone(line.status) for line in lines} == words
+    for wrong in ('{"results": [1]}', '{"results": 1}', '[{"name": "n", "status": "fine", "seen": ""}]', "1"):
+        path.write_text(wrong, encoding="utf-8")
+        with pytest.raises(UsageError, match=re.escape("audit.json")):
+            read_checks(path)
 
 
 def test_settings_in_the_page_run_again(better: Run, tmp_path: Path) -> None:
