@@ -12,7 +12,6 @@ from harness.atomic import whole_folder
 from harness.data.rows import write_ledger
 from harness.errors import UsageError
 from harness.report.account import Account, give_account, write_account, write_text
-from harness.report.html import write_html
 from harness.report.markdown import write_markdown
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ def write_run(run: Run, runs: Path = DEFAULT_FOLDER, *, checks: tuple[CheckLine,
 
 def write_reports(account: Account, folder: Path) -> None:
     """Write ``report.md`` and ``report.html``."""
+    from harness.report.html import write_html  # noqa: PLC0415 - matplotlib is slow to import; a typo need not wait
+
     write_text(folder / "report.md", write_markdown(account))
     write_text(folder / "report.html", write_html(account))
 
