@@ -13,6 +13,7 @@ from harness.arm import Arm
 from harness.config import GateSettings
 from harness.differences import find_circumstances, find_differences
 from harness.statistics import Evidence, can_decide, is_yes_no
+from harness.views import VIEWS
 
 
 class Outcome(StrEnum):
@@ -99,6 +100,10 @@ class Comparison:
     def deltas(self) -> NDArray[np.float64]:
         """(rows, metrics) float64, candidate less the other; the mean over the seeds."""
         return self.evidence.by_row
+
+    def _repr_html_(self) -> str:
+        """How it shows itself in a notebook."""
+        return VIEWS["comparison"](self)
 
     def column(self, metric: str) -> NDArray[np.float64]:
         """The deltas of one metric: (rows,) float64."""

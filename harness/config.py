@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -168,8 +169,8 @@ def load_experiment(choice: str | None = None) -> Experiment:
     """Read an experiment.
 
     Args:
-        choice: a preset's name or the path of a file like ``harness.toml``; by default ``harness.toml`` if the working
-            folder has one, else the embedded preset.
+        choice: a preset's name, or the path of a file like ``harness.toml`` or of a run's ``experiment.json``; by
+            default ``harness.toml`` if the working folder has one, else the embedded preset.
 
     Raises:
         SettingsError: the file cannot be read, or a setting is unknown or wrong.
@@ -188,9 +189,14 @@ def load_experiment(choice: str | None = None) -> Experiment:
             )
         raise unknown_name("preset", choice, presets())
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (ValueError, RecursionError, OSError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}.", fix="Mend that line; the format is TOML.") from error
+        raise SettingsError(
+            f"{path} cannot be read: {error}.", fix="Mend that line; the format is TOML, or JSON in a .json file."
+        ) from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} holds no settings.", fix="Give an object, as in experiment.json of a run.")
     return parse_experiment(_anchor(content, path.parent), where=str(path))
 
 

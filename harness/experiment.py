@@ -27,6 +27,7 @@ from harness.scoring import say_scores, score_arm, time_engine
 from harness.tasks import TASKS, Task
 from harness.tasks.labels import LabelReport, audit_labels
 from harness.tuning import Clock, name_method, tune_each_seed
+from harness.views import VIEWS
 
 if TYPE_CHECKING:
     from harness.models.loading import LoadedModel
@@ -53,6 +54,7 @@ class Run:
         verdict: the answer.
         others: the tuned arms of the further seeds; ``tuned`` is that of the first, not of the best.
         speed: the engine's speed beside plain ``generate``, where a requirement asks for it.
+        checks: what the checks of the user's pipeline found, where a requirement asks for it.
     """
 
     experiment: Experiment
@@ -66,6 +68,11 @@ class Run:
     verdict: Verdict
     others: tuple[Arm, ...] = ()
     speed: SpeedRatio | None = None
+    checks: CheckReport | None = None
+
+    def _repr_html_(self) -> str:
+        """How it shows itself in a notebook."""
+        return VIEWS["run"](self)
 
 
 def run(
@@ -166,6 +173,7 @@ def run(
         verdict=verdict,
         others=tuple(arms[1:]),
         speed=speed,
+        checks=checked,
     )
 
 

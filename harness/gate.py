@@ -14,6 +14,7 @@ from harness.errors import HarnessError, IdentityError, UsageError
 from harness.judgement import judge_sentence
 from harness.requirements import Finding, Kind, Requirement, Status
 from harness.statistics import can_decide
+from harness.views import VIEWS
 
 Probe = Callable[[Requirement], tuple[Status, str]]
 """Judges a sentence that speaks of something else than arms, as of checks or speed: status and reason."""
@@ -90,6 +91,10 @@ class Verdict:
 
     comparisons: Comparisons = field(repr=False)
     findings: tuple[Finding, ...]
+
+    def _repr_html_(self) -> str:
+        """How it shows itself in a notebook."""
+        return VIEWS["verdict"](self)
 
     @property
     def outcome(self) -> Outcome:

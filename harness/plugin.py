@@ -5,7 +5,6 @@ Everything heavy is imported when a fixture is asked for, so a session that uses
 
 from __future__ import annotations
 
-import io
 import pickle
 import time
 import warnings
@@ -24,7 +23,7 @@ from harness.pytest_baselines import (
     stores_baselines,
     will_store,
 )
-from harness.pytest_outcomes import PROPERTY, name_outcome, print_outcomes
+from harness.pytest_outcomes import name_outcome, print_outcomes
 
 if TYPE_CHECKING:
     from harness.arm import Arm
@@ -150,12 +149,16 @@ class RequirementItem(pytest.Item):
         """Run the experiment, once a session, and look at this requirement."""
         factory: pytest.TempPathFactory = self.config._tmp_path_factory  # type: ignore[attr-defined]  # noqa: SLF001
         run = _or_fail(lambda: _run_once(self.config, factory))
+        from harness.report.facts import describe_run
+        from harness.report.junit import list_properties
+        from harness.report.terminal import say_run
+
+        self.user_properties.extend(list_properties(describe_run(run), self._number))
         finding = run.verdict.findings[self._number]
-        self.user_properties.append((PROPERTY, str(finding.status)))
         if finding.status != "holds":
             headline = f'"{finding.sentence}" {finding.status}: {finding.reason}'
             # No traceback: it is no bug of the test's.
-            pytest.fail(f"{headline}\n\n{_print_run(run)}", pytrace=False)
+            pytest.fail(f"{headline}\n\n{say_run(run, width=100)}", pytrace=False)
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Where the item stands in pytest's reports."""
@@ -243,8 +246,11 @@ def _try_run(config: pytest.Config) -> Run | HarnessError:
 
 def _run(config: pytest.Config) -> Run:
     from harness.baselines import read_baseline
+    from harness.checks.suite import audit_place
     from harness.experiment import run
+    from harness.report.account import give_account
     from harness.report.folder import write_run
+    from harness.report.markdown import append_summary
 
     experiment, folder = _load_experiment(config), _baselines_folder(config)
     runs = _project_folder(config) / "runs"
@@ -252,25 +258,16 @@ def _run(config: pytest.Config) -> Run:
     with warnings.catch_warnings():
         # Warnings of the libraries below are not the user's test failures, even under -W error.
         warnings.simplefilter("ignore")
-        done = run(experiment, baselines=folder)
+        done = run(experiment, baselines=folder, audit=audit_place)
     changes = ""
     if stores:
         done, changes = store_run(config, folder, done, read_baseline(folder, experiment.name), runs)
     if _is_checked(config):
         written = write_run(done, runs)
+        append_summary(give_account(done))
         if changes:
             (written / REVIEW_FILE).write_text(changes, encoding="utf-8")
     return done
-
-
-def _print_run(run: Run) -> str:
-    from rich.console import Console
-
-    from harness.report.terminal import print_run
-
-    text = io.StringIO()
-    print_run(run, Console(file=text, width=100, no_color=True))
-    return text.getvalue()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

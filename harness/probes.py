@@ -35,6 +35,10 @@ class CheckResult(Protocol):
     def seen(self) -> str:
         """What was seen, with numbers."""
 
+    @property
+    def remedy(self) -> str:
+        """What to do about it; nothing where the check passed."""
+
 
 class CheckReport(Protocol):
     """What became of all checks of one pipeline."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-PROPERTY = "harness_status"
+PROPERTY = "harness.status"
 """The property of a test's report that holds the status of its requirement; JUnit files show it."""
 OUTCOMES = {
     "no change": ("no change", "0", "NO CHANGE"),

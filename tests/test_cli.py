@@ -62,7 +62,8 @@ def test_run_prints_json_and_writes_everything(
         assert set(printed["arms"][arm]["scores"]) == set(printed["arms"][arm]["signatures"])
     folder = tmp_path / printed["folder"]
     assert {path.name for path in folder.iterdir()} == {
-        "base", "tuned", "experiment.json", "ledger.jsonl", "losses.jsonl", "report.md", "verdict.json",
+        "base", "tuned", "experiment.json", "eval-rows.jsonl", "ledger.jsonl", "losses.jsonl", "report.html",
+        "report.md", "verdict.json",
     }  # fmt: skip
     stored = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
     assert stored == {key: value for key, value in printed.items() if key != "folder"}

@@ -33,7 +33,7 @@ class Result:
     """One check's result."""
 
     def __init__(self, check: str, status: str) -> None:
-        self.check, self.status, self.seen = Check(check), status, "3 of 8"
+        self.check, self.status, self.seen, self.remedy = Check(check), status, "3 of 8", "Mend it."
 
 
 @dataclass
