@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from harness.models.loading import LoadedModel
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Runs of tests do not belong into the summary of the job that tests.
+os.environ.pop("GITHUB_STEP_SUMMARY", None)
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 ROOT = Path(__file__).parent

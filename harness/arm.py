@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 from harness.config import Settings
 from harness.errors import BaselineError
 from harness.fingerprint import hash_json, hash_text
+from harness.views import VIEWS
 
 MANIFEST_FILE = "manifest.json"
 ROWS_FILE = "rows.jsonl"
@@ -107,6 +108,10 @@ class Arm(Settings):
     def outputs_hash(self) -> str:
         """SHA-256 over all outputs, in order."""
         return hash_json([row.output for row in self.rows])
+
+    def _repr_html_(self) -> str:
+        """How it shows itself in a notebook."""
+        return VIEWS["arm"](self)
 
     def score_matrix(self, metrics: tuple[str, ...]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
         """Scores as (rows, metrics) float64."""

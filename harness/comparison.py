@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.arm import Arm, Manifest
+from harness.arm import Arm
 from harness.config import GateSettings
-from harness.statistics import confidence_interval, detectable_effect, sign_flip_test
+from harness.differences import find_circumstances, find_differences
+from harness.statistics import Evidence, can_decide, is_yes_no
+from harness.views import VIEWS
 
 
 class Outcome(StrEnum):
@@ -19,7 +22,7 @@ class Outcome(StrEnum):
     IMPROVED = "improved"
     """At least one metric rose detectably, and none fell."""
     REGRESSED = "regressed"
-    """At least one metric fell detectably."""
+    """At least one metric fell detectably; this is asked one-sided, so it is seen sooner than a gain."""
     NO_CHANGE = "no change"
     """No detectable difference, and the intervals exclude one that matters."""
     INCONCLUSIVE = "inconclusive"
@@ -37,12 +40,14 @@ class MetricDelta:
     Args:
         metric: its name.
         against: mean of the arm that the candidate is compared with.
-        candidate: mean of the candidate.
+        candidate: mean of the candidate; of all its seeds where it was trained with several.
         delta: candidate less the other.
         low: lower end of the 95 % interval of ``delta`` (of this metric alone; the level is the gate's).
         high: upper end.
         p: two-sided p-value, adjusted for all metrics.
+        p_worse: one-sided p-value of a loss, adjusted for all metrics.
         detectable: the smallest true difference these rows show with 80 % power.
+        by_seed: ``delta`` of each seed, in the order of the seeds.
     """
 
     metric: str
@@ -52,7 +57,9 @@ class MetricDelta:
     low: float
     high: float
     p: float
+    p_worse: float
     detectable: float
+    by_seed: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,134 +69,151 @@ class Comparison:
     Args:
         title: which arms, as "tuned vs base".
         outcome: what it amounts to.
-        rows: how many rows were paired.
-        changed: how many of their outputs differ.
+        changed: in how many rows an output differs.
         metrics: each metric's delta; empty where the arms are not comparable.
         differences: why the arms are not comparable, or nothing.
         circumstances: which training settings, versions and devices differ; they may explain a difference.
         same_weights: whether both arms come from the same weights.
-        deltas: (rows, metrics) float64, candidate less the other.
-        critical: the critical value of the test.
+        evidence: the deltas and their tests; empty where the arms are not comparable.
     """
 
     title: str
     outcome: Outcome
-    rows: int
     changed: int
     metrics: tuple[MetricDelta, ...]
     differences: tuple[str, ...]
     circumstances: tuple[str, ...]
     same_weights: bool
-    deltas: NDArray[np.float64]
-    critical: float
+    evidence: Evidence
+
+    @property
+    def rows(self) -> int:
+        """How many rows were paired."""
+        return self.evidence.rows
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds of training were compared."""
+        return self.evidence.seeds
+
+    @property
+    def deltas(self) -> NDArray[np.float64]:
+        """(rows, metrics) float64, candidate less the other; the mean over the seeds."""
+        return self.evidence.by_row
+
+    def _repr_html_(self) -> str:
+        """How it shows itself in a notebook."""
+        return VIEWS["comparison"](self)
 
     def column(self, metric: str) -> NDArray[np.float64]:
         """The deltas of one metric: (rows,) float64."""
-        names = [entry.metric for entry in self.metrics]
-        column: NDArray[np.float64] = self.deltas[:, names.index(metric)]
+        column: NDArray[np.float64] = self.deltas[:, self.position(metric)]
         return column
 
+    def position(self, metric: str) -> int:
+        """Which of the metrics has this name."""
+        return [entry.metric for entry in self.metrics].index(metric)
 
-def compare(candidate: Arm, against: Arm, settings: GateSettings, *, title: str) -> Comparison:
-    """Compare two arms row by row."""
-    differences = _find_differences(candidate, against)
-    circumstances = _find_circumstances(candidate, against)
-    same_weights = candidate.manifest.model.weights == against.manifest.model.weights
-    if differences:
-        return Comparison(
-            title=title,
-            outcome=Outcome.NOT_COMPARABLE,
-            rows=0,
-            changed=0,
-            metrics=(),
-            differences=differences,
-            circumstances=circumstances,
-            same_weights=same_weights,
-            deltas=np.zeros((0, 0)),
-            critical=float("inf"),
-        )
-    names = tuple(candidate.manifest.metrics)
-    deltas = candidate.score_matrix(names) - against.score_matrix(names)
-    test = sign_flip_test(deltas, alternative="two-sided", level=settings.level, flips=settings.flips)
-    detectable = detectable_effect(deltas, test.critical)
-    metrics = []
-    for column, name in enumerate(names):
-        low, high = confidence_interval(deltas[:, column], level=settings.level, flips=settings.flips)
-        metrics.append(
-            MetricDelta(
-                metric=name,
-                against=against.manifest.scores[name],
-                candidate=candidate.manifest.scores[name],
-                delta=float(deltas[:, column].mean()),
-                low=low,
-                high=high,
-                p=test.p[column],
-                detectable=detectable[column],
-            )
-        )
-    changed = sum(one.output != other.output for one, other in zip(candidate.rows, against.rows, strict=True))
+
+def compare(
+    candidate: Arm | Sequence[Arm], against: Arm | Sequence[Arm], settings: GateSettings, *, title: str
+) -> Comparison:
+    """Compare two arms row by row.
+
+    Args:
+        candidate: the arm being judged, or one arm for each seed of its training.
+        against: the other arm, or as many arms as the candidate has.
+        settings: level, flips, and the smallest effect that matters.
+        title: which arms these are.
+    """
+    ours = [candidate] if isinstance(candidate, Arm) else list(candidate)
+    theirs = [against] if isinstance(against, Arm) else list(against)
+    if len(theirs) == 1:
+        theirs *= len(ours)
+    pairs = list(zip(ours, theirs, strict=False))
+    differences = tuple(dict.fromkeys(entry for pair in pairs for entry in find_differences(*pair)))
+    if len(ours) != len(theirs):
+        differences = (f"number of seeds ({len(ours)} against {len(theirs)})", *differences)
+    names = () if differences else tuple(ours[0].manifest.metrics)
+    evidence = _weigh(pairs, names, settings)
+    metrics = _describe_metrics(names, pairs, evidence)
+    changed = 0 if differences else _count_changed(pairs)
     return Comparison(
         title=title,
-        outcome=_judge(metrics, changed, settings),
-        rows=len(deltas),
+        outcome=Outcome.NOT_COMPARABLE if differences else _judge(metrics, changed, settings),
         changed=changed,
-        metrics=tuple(metrics),
-        differences=(),
-        circumstances=circumstances,
-        same_weights=same_weights,
-        deltas=deltas,
-        critical=test.critical,
+        metrics=metrics,
+        differences=differences,
+        circumstances=tuple(dict.fromkeys(entry for pair in pairs for entry in find_circumstances(*pair))),
+        same_weights=all(one.manifest.model.weights == other.manifest.model.weights for one, other in pairs),
+        evidence=evidence,
     )
 
 
-def _judge(metrics: list[MetricDelta], changed: int, settings: GateSettings) -> Outcome:
+def say_power(evidence: Evidence, effect: float) -> str:
+    """The first question, answered: can this many rows decide?"""
+    if not can_decide(evidence.rows, evidence.level):
+        return f"{evidence.rows} rows can decide nothing at a level of {evidence.level:g}"
+    worst = max(evidence.detectable)
+    seen = f"{evidence.rows} rows show a difference of {worst:.2f} points or more in every metric"
+    if worst <= effect:
+        return f"{seen}: enough for {effect:g}"
+    needed = [evidence.rows_needed(metric, effect) for metric in range(len(evidence.detectable))]
+    if None in needed:
+        return f"{seen}: for {effect:g}, {evidence.seeds} seeds are too few, however many rows there are"
+    return f"{seen}: for {effect:g} it takes about {max(entry for entry in needed if entry):,}"
+
+
+def _weigh(pairs: Sequence[tuple[Arm, Arm]], names: tuple[str, ...], settings: GateSettings) -> Evidence:
+    """The deltas as (rows, seeds, metrics)."""
+    if not names:
+        return Evidence(deltas=np.zeros((0, len(pairs), 0)), yes_no=(), level=settings.level, flips=settings.flips)
+    ours = np.stack([one.score_matrix(names) for one, _ in pairs], axis=1)
+    theirs = np.stack([other.score_matrix(names) for _, other in pairs], axis=1)
+    yes_no = tuple(is_yes_no(np.hstack([ours[:, :, m], theirs[:, :, m]])) for m in range(len(names)))
+    return Evidence(deltas=ours - theirs, yes_no=yes_no, level=settings.level, flips=settings.flips)
+
+
+def _describe_metrics(
+    names: Sequence[str], pairs: Sequence[tuple[Arm, Arm]], evidence: Evidence
+) -> tuple[MetricDelta, ...]:
+    if not names:
+        return ()
+    either, worse = evidence.p_values("two-sided"), evidence.p_values("less")
+    described = []
+    for number, name in enumerate(names):
+        low, high = evidence.interval(number)
+        by_seed = evidence.deltas[:, :, number].mean(axis=0)
+        described.append(
+            MetricDelta(
+                metric=name,
+                against=sum(other.manifest.scores[name] for _, other in pairs) / len(pairs),
+                candidate=sum(one.manifest.scores[name] for one, _ in pairs) / len(pairs),
+                delta=float(by_seed.mean()),
+                low=low,
+                high=high,
+                p=either[number],
+                p_worse=worse[number],
+                detectable=evidence.detectable[number],
+                by_seed=tuple(by_seed.tolist()),
+            )
+        )
+    return tuple(described)
+
+
+def _count_changed(pairs: Sequence[tuple[Arm, Arm]]) -> int:
+    """In how many rows any seed says something else than its counterpart."""
+    outputs = [([row.output for row in one.rows], [row.output for row in other.rows]) for one, other in pairs]
+    return sum(any(one[row] != other[row] for one, other in outputs) for row in range(len(pairs[0][0].rows)))
+
+
+def _judge(metrics: Sequence[MetricDelta], changed: int, settings: GateSettings) -> Outcome:
     if changed == 0:
         return Outcome.IDENTICAL
-    found = [entry for entry in metrics if entry.p <= settings.level]
-    if any(entry.delta < 0 for entry in found):
+    if any(entry.p_worse <= settings.level for entry in metrics):
         return Outcome.REGRESSED
-    if found:
+    if any(entry.p <= settings.level and entry.delta > 0 for entry in metrics):
         return Outcome.IMPROVED
     effect = settings.smallest_effect
     excluded = all(-effect < entry.low and entry.high < effect for entry in metrics)
     return Outcome.NO_CHANGE if excluded else Outcome.INCONCLUSIVE
-
-
-def _find_differences(candidate: Arm, against: Arm) -> tuple[str, ...]:
-    """Why two arms cannot be compared."""
-    ours, theirs = candidate.manifest.comparable, against.manifest.comparable
-    found = [] if candidate.rows and against.rows else ["rows (one of the arms has none)"]
-    for name, value in ours.items():
-        if value == theirs[name]:
-            continue
-        if isinstance(value, dict) and isinstance(other := theirs[name], dict):
-            parts = [
-                f"{key}: {value.get(key)} against {other.get(key)}"
-                for key in sorted({*value, *other})
-                if value.get(key) != other.get(key)
-            ]
-            found.append(f"{name} ({'; '.join(parts)})")
-        else:
-            shared = len({(row.id, row.hash) for row in candidate.rows} & {(row.id, row.hash) for row in against.rows})
-            found.append(f"{name} ({shared} of {len(candidate.rows)} rows are the same)")
-    return tuple(found)
-
-
-def _describe_training(manifest: Manifest) -> dict[str, str]:
-    rows = (manifest.train_rows or "")[:8]
-    settings = {name: str(value) for name, value in manifest.training.items()}
-    return {"method": str(manifest.method), "training rows": rows, **settings}
-
-
-def _find_circumstances(candidate: Arm, against: Arm) -> tuple[str, ...]:
-    """What differs of all that was not asked to be equal; nothing of the training where only one arm was trained."""
-    ours, theirs = candidate.manifest, against.manifest
-    pairs = [(ours.environment, theirs.environment)]
-    if ours.training and theirs.training:
-        pairs.append((_describe_training(ours), _describe_training(theirs)))
-    return tuple(
-        f"{name} {then.get(name, 'none')} → {now.get(name, 'none')}"
-        for now, then in pairs
-        for name in sorted({*now, *then})
-        if now.get(name) != then.get(name)
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -123,18 +124,28 @@ class GateSettings(Settings):
     """The smallest difference worth finding, in percent points; fewer rows than that takes is "inconclusive"."""
 
 
+class CheckSettings(Settings):
+    """What the checks of the pipeline look at."""
+
+    pipeline: str | None = Field(None, pattern=r"^[^:]+:\w+$")
+    """The pipeline under test, as ``module:attribute`` or ``path/to/file.py:attribute``."""
+
+
 class Experiment(Settings):
     """Everything that decides how a run comes out."""
 
     name: Name
     task: str = "summarization"
     method: str = "full"
+    repeats: int = Field(1, ge=1, le=100)
+    """How many models are trained, with ``training.seed`` and the seeds behind it; a gain must survive their noise."""
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
     encoding: EncodingSettings = EncodingSettings()
     training: TrainingSettings = TrainingSettings()
     generation: GenerationSettings = GenerationSettings()
     gate: GateSettings = GateSettings()
+    checks: CheckSettings = CheckSettings()
 
     def override(self, changes: Mapping[str, object]) -> Experiment:
         """A copy with some settings changed, each named by its path, as in ``{"training.epochs": 3}``.
@@ -158,8 +169,8 @@ def load_experiment(choice: str | None = None) -> Experiment:
     """Read an experiment.
 
     Args:
-        choice: a preset's name or the path of a file like ``harness.toml``; by default ``harness.toml`` if the working
-            folder has one, else the embedded preset.
+        choice: a preset's name, or the path of a file like ``harness.toml`` or of a run's ``experiment.json``; by
+            default ``harness.toml`` if the working folder has one, else the embedded preset.
 
     Raises:
         SettingsError: the file cannot be read, or a setting is unknown or wrong.
@@ -178,9 +189,14 @@ def load_experiment(choice: str | None = None) -> Experiment:
             )
         raise unknown_name("preset", choice, presets())
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (ValueError, RecursionError, OSError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}.", fix="Mend that line; the format is TOML.") from error
+        raise SettingsError(
+            f"{path} cannot be read: {error}.", fix="Mend that line; the format is TOML, or JSON in a .json file."
+        ) from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} holds no settings.", fix="Give an object, as in experiment.json of a run.")
     return parse_experiment(_anchor(content, path.parent), where=str(path))
 
 
@@ -247,6 +263,7 @@ def _known_names(groups: list[str]) -> list[str]:
 
 
 __all__ = [
+    "CheckSettings",
     "DataSettings",
     "EncodingSettings",
     "Experiment",

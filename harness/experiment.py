@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.arm import SCORE_DIGITS, Arm, Manifest, Role, ScoredRow, mean_score
+from harness.arm import Arm
 from harness.baselines import DEFAULT_FOLDER, Baseline, read_baseline
-from harness.comparison import compare
+from harness.comparison import say_power
 from harness.config import Experiment
-from harness.data.rows import Splits, hash_rows
+from harness.data.rows import Splits
 from harness.data.source import load_splits
-from harness.errors import TrainingError
-from harness.fingerprint import describe_environment
-from harness.gate import Comparisons, Verdict, decide
+from harness.errors import SettingsError
+from harness.gate import Probe, Verdict, first_question, judge
 from harness.generation import ENGINES
-from harness.generation.engine import Resolved, resolve_settings
-from harness.guards import guard_identity
+from harness.generation.engine import resolve_settings
+from harness.generation.speed import SpeedRatio
 from harness.methods import METHODS, Method
 from harness.metrics import METRICS, Metric
 from harness.models.locate import locate_model
-from harness.requirements import Requirement, parse_requirement
+from harness.probes import CheckReport, judge_checks, judge_speed
+from harness.requirements import Kind, Requirement, parse_requirement
+from harness.scoring import say_scores, score_arm, time_engine
 from harness.tasks import TASKS, Task
 from harness.tasks.labels import LabelReport, audit_labels
+from harness.tuning import Clock, name_method, tune_each_seed
+from harness.views import VIEWS
 
 if TYPE_CHECKING:
     from harness.models.loading import LoadedModel
-    from harness.tasks.task import EncodedRow
+    from harness.training import Trained
 
 Say = Callable[[str], None]
+Audit = Callable[[str], CheckReport]
+"""Runs the checks of a pipeline that is named as ``module:attribute``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,9 @@ class Run:
         trainable_parameters: how many weights were allowed to move.
         seconds: how long each stage took.
         verdict: the answer.
+        others: the tuned arms of the further seeds; ``tuned`` is that of the first, not of the best.
+        speed: the engine's speed beside plain ``generate``, where a requirement asks for it.
+        checks: what the checks of the user's pipeline found, where a requirement asks for it.
     """
 
     experiment: Experiment
@@ -60,6 +66,13 @@ class Run:
     trainable_parameters: int
     seconds: dict[str, float]
     verdict: Verdict
+    others: tuple[Arm, ...] = ()
+    speed: SpeedRatio | None = None
+    checks: CheckReport | None = None
+
+    def _repr_html_(self) -> str:
+        """How it shows itself in a notebook."""
+        return VIEWS["run"](self)
 
 
 def run(
@@ -67,6 +80,7 @@ def run(
     *,
     baselines: Path = DEFAULT_FOLDER,
     method: Method | None = None,
+    audit: Audit | None = None,
     say: Say = lambda _: None,
 ) -> Run:
     """Fine-tune, score base and tuned on the same rows, compare them with each other and with the stored baseline.
@@ -78,6 +92,7 @@ def run(
         experiment: what to run.
         baselines: the folder of stored arms.
         method: your own way to fine-tune, in place of the experiment's.
+        audit: runs the checks of the pipeline that ``checks.pipeline`` names, for "every check must pass".
         say: is told what happens, a line a stage.
 
     Raises:
@@ -85,7 +100,7 @@ def run(
         TrainingError: the labels do not mean the targets, or the loss is not finite.
         IdentityError: base and tuned are one model.
     """
-    clock = _Clock()
+    clock = Clock()
     for registry, name in (
         (TASKS, experiment.task),
         (METHODS, experiment.method),
@@ -97,10 +112,13 @@ def run(
     with clock.stage("rows"):
         splits = load_splits(experiment.data)
         say(f"{len(splits.train)} training and {len(splits.eval)} evaluation rows, none in both")
+        say(first_question(experiment, baseline))
     with clock.stage("load"):
         task = TASKS[experiment.task]
         metric = METRICS[task.metric]
         requirements = parse_requirements(experiment, metric)
+        kinds = {requirement.kind for requirement in requirements}
+        checked = _audit(experiment, audit) if audit and "checks" in kinds else None
         loaded = _load_model(experiment, task)
         base = loaded.identify()
         say(f"model {base.name}: {base.parameters:,} parameters, sha256 {base.weights[:8]}…")
@@ -120,39 +138,42 @@ def run(
     settings = resolve_settings(loaded.model, experiment.generation)
     with clock.stage("base"):
         base_arm = score_arm(experiment, "base", loaded, encoded=evaluation, splits=splits, settings=settings)
-        say(f"base: {_headline(base_arm)}")
-    with clock.stage("tune"):
-        trained = (method or METHODS[experiment.method])(
-            loaded.model, loaded.tokenizer, train, collator, experiment.training
-        )
-        if not hasattr(trained, "model"):
-            raise TrainingError(
-                f"The method returned a {type(trained).__name__}.",
-                fix="Return harness.Trained(model=..., losses=..., trainable_parameters=...).",
-            )
-        tuned = loaded.with_weights_of(trained.model)
-        guard_identity(base=base, base_after=loaded.identify(), tuned=tuned.identify())
+        say(f"base: {say_scores(base_arm)}")
+    arms: list[Arm] = []
+    histories: list[Trained] = []
+    for seeded, tuned, trained in tune_each_seed(experiment, loaded, train, collator, method=method, clock=clock):
         say(f"tuned: {say_losses(trained.losses)}")
-    with clock.stage("tuned"):
-        named = (
-            experiment.method if method is None else f"{method.__module__}:{getattr(method, '__qualname__', method)}"
-        )
-        tuned_arm = score_arm(
-            experiment, "tuned", tuned, encoded=evaluation, splits=splits, settings=settings, method=named
-        )
-        say(f"tuned: {_headline(tuned_arm)}")
+        with clock.stage("tuned"):
+            named = name_method(experiment, method)
+            arm = score_arm(seeded, "tuned", tuned, encoded=evaluation, splits=splits, settings=settings, method=named)
+            say(f"tuned: {say_scores(arm)}{f' (seed {seeded.training.seed})' * (experiment.repeats > 1)}")
+        arms.append(arm)
+        histories.append(trained)
+    speed = None
+    if "speed" in kinds:
+        with clock.stage("speed"):
+            speed = time_engine(experiment, tuned, evaluation, settings)
     with clock.stage("verdict"):
-        verdict = judge(experiment, base_arm, tuned_arm, baseline, requirements)
+        probes: dict[Kind, Probe] = {
+            "checks": lambda _: judge_checks(checked),
+            "speed": lambda requirement: judge_speed(requirement, speed),
+        }
+        verdict = judge(experiment, base_arm, arms, baseline, requirements, probes=probes)
+        if verdict.comparisons.tuned_base.metrics:
+            say(say_power(verdict.comparisons.tuned_base.evidence, experiment.gate.smallest_effect))
     return Run(
         experiment=experiment,
         splits=splits,
         labels=labels,
         base=base_arm,
-        tuned=tuned_arm,
-        losses=trained.losses,
-        trainable_parameters=trained.trainable_parameters,
+        tuned=arms[0],
+        losses=histories[0].losses,
+        trainable_parameters=histories[0].trainable_parameters,
         seconds=clock.seconds,
         verdict=verdict,
+        others=tuple(arms[1:]),
+        speed=speed,
+        checks=checked,
     )
 
 
@@ -177,76 +198,24 @@ def parse_requirements(experiment: Experiment, metric: Metric) -> tuple[Requirem
     return tuple(parse_requirement(sentence, tuple(metric.signatures)) for sentence in experiment.gate.require)
 
 
-def score_arm(
-    experiment: Experiment,
-    role: Role,
-    loaded: LoadedModel,
-    *,
-    encoded: Sequence[EncodedRow],
-    splits: Splits,
-    settings: Resolved,
-    method: str | None = None,
-) -> Arm:
-    """Generate the outputs of the evaluation rows, score each, and write down what made them.
-
-    Args:
-        experiment: says which task, engine and metric.
-        role: "base" or "tuned".
-        loaded: the model.
-        encoded: the evaluation rows as token ids.
-        splits: the rows; those that evaluate have the references.
-        settings: the resolved generation settings, the same for both arms.
-        method: how the weights were changed; nothing for the base.
-    """
-    task = TASKS[experiment.task]
-    metric = METRICS[task.metric]
-    outputs = ENGINES[experiment.generation.engine](
-        loaded.model, loaded.tokenizer, encoded, settings, batch_size=experiment.generation.batch_size
-    )
-    scores = metric.score(outputs, [row.references for row in splits.eval])
-    rounded = {name: values.round(SCORE_DIGITS).tolist() for name, values in scores.items()}
-    prefix = task.prefix if experiment.encoding.prefix is None else experiment.encoding.prefix
-    manifest = Manifest(
-        experiment=experiment.name,
-        role=role,
-        task=experiment.task,
-        method=method,
-        model=loaded.identify(),
-        rows=hash_rows(splits.eval),
-        inputs_cut=sum(row.input_cut for row in encoded),
-        train_rows=hash_rows(splits.train) if role == "tuned" else None,
-        data=experiment.data.model_dump(mode="json"),
-        encoding={**experiment.encoding.model_dump(), "prefix": prefix},
-        generation=settings,
-        metrics=metric.signatures,
-        training=experiment.training.model_dump() if role == "tuned" else {},
-        environment=describe_environment(),
-        scores={name: mean_score(values) for name, values in rounded.items()},
-    )
-    rows = tuple(
-        ScoredRow(id=row.id, hash=row.hash, output=output, scores={name: values[n] for name, values in rounded.items()})
-        for n, (row, output) in enumerate(zip(splits.eval, outputs, strict=True))
-    )
-    return Arm(manifest=manifest, rows=rows)
-
-
-def judge(
-    experiment: Experiment, base: Arm, tuned: Arm, baseline: Baseline | None, requirements: Sequence[Requirement]
-) -> Verdict:
-    """Compare the arms with each other and with the stored ones, and judge the requirements."""
-    settings = experiment.gate
-    comparisons = Comparisons(
-        tuned_base=compare(tuned, base, settings, title="tuned vs base"),
-        tuned_stored=compare(tuned, baseline.tuned, settings, title="tuned vs stored tuned") if baseline else None,
-        base_stored=compare(base, baseline.base, settings, title="base vs stored base") if baseline else None,
-    )
-    return decide(comparisons, requirements, settings)
-
-
 def judge_again(done: Run, baseline: Baseline | None) -> Run:
-    """The same run, judged against another baseline."""
+    """The same run, judged against another baseline; what was found of checks and speed stays."""
     requirements = parse_requirements(done.experiment, METRICS[TASKS[done.experiment.task].metric])
-    return replace(done, verdict=judge(done.experiment, done.base, done.tuned, baseline, requirements))
+    found = {finding.sentence: (finding.status, finding.reason) for finding in done.verdict.findings}
+    kept: Probe = lambda requirement: found[requirement.sentence]  # noqa: E731 - one line, two uses
+    probes: dict[Kind, Probe] = {"checks": kept, "speed": kept}
+    tuned = (done.tuned, *done.others)
+    return replace(done, verdict=judge(done.experiment, done.base, tuned, baseline, requirements, probes=probes))
+
+
+def _audit(experiment: Experiment, audit: Audit) -> CheckReport:
+    if experiment.checks.pipeline is None:
+        raise SettingsError(
+            "Every check must pass, and checks.pipeline is not set.",
+            why="Without a pipeline there is nothing to check.",
+            fix='Name it in harness.toml: [checks] pipeline = "module:attribute".',
+        )
+    return audit(experiment.checks.pipeline)
 
 
 def _load_model(experiment: Experiment, task: Task) -> LoadedModel:
@@ -254,20 +223,3 @@ def _load_model(experiment: Experiment, task: Task) -> LoadedModel:
     from harness.models.loading import load_model
 
     return load_model(experiment.model, auto_class=task.auto_class)
-
-
-def _headline(arm: Arm) -> str:
-    return ", ".join(f"{name} {score:.2f}" for name, score in arm.manifest.scores.items())
-
-
-class _Clock:
-    """Seconds of each stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - began, 3)

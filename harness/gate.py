@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 
-import numpy as np
-from numpy.typing import NDArray
-
-from harness.comparison import Comparison, MetricDelta, Outcome
-from harness.config import GateSettings
+from harness.arm import Arm
+from harness.baselines import Baseline
+from harness.comparison import Comparison, Outcome, compare, say_power
+from harness.config import Experiment, GateSettings
 from harness.errors import HarnessError, IdentityError, UsageError
-from harness.requirements import Requirement
-from harness.statistics import Alternative, rows_needed, sign_flip_test
+from harness.judgement import judge_sentence
+from harness.requirements import Finding, Kind, Requirement, Status
+from harness.statistics import can_decide
+from harness.views import VIEWS
+
+Probe = Callable[[Requirement], tuple[Status, str]]
+"""Judges a sentence that speaks of something else than arms, as of checks or speed: status and reason."""
 
 
 class ExitCode(IntEnum):
@@ -34,39 +37,33 @@ class ExitCode(IntEnum):
     """Base and tuned are one model, or say the same in every row."""
     BROKEN = 6
     """The pipeline itself is broken: the loss is not finite, or the labels do not mean the targets."""
+    NO_CHANGE = 7
+    """A gain was required, and any that matters is excluded."""
     INTERNAL = 70
     """A bug in the harness; the traceback is shown."""
     INTERRUPTED = 130
     """Stopped by Ctrl-C."""
 
 
-class Status(StrEnum):
-    """What became of a requirement."""
-
-    HOLDS = "holds"
-    FAILS = "fails"
-    UNDECIDED = "undecided"
-    NOT_COMPARABLE = "not comparable"
-    IDENTICAL = "identical"
-
-
 EXIT_CODES = {
     Status.FAILS: ExitCode.FAILED,
     Status.IDENTICAL: ExitCode.IDENTICAL,
+    Status.NO_CHANGE: ExitCode.NO_CHANGE,
     Status.NOT_COMPARABLE: ExitCode.NOT_COMPARABLE,
     Status.UNDECIDED: ExitCode.INCONCLUSIVE,
     Status.HOLDS: ExitCode.PASSED,
 }
 """The exit code of each status, the gravest first."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """A requirement, what became of it, and why."""
-
-    sentence: str
-    status: Status
-    reason: str
+OUTCOME_CODES = {
+    Outcome.IMPROVED: ExitCode.PASSED,
+    Outcome.REGRESSED: ExitCode.FAILED,
+    Outcome.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+    Outcome.NOT_COMPARABLE: ExitCode.NOT_COMPARABLE,
+    Outcome.IDENTICAL: ExitCode.IDENTICAL,
+    Outcome.NO_CHANGE: ExitCode.NO_CHANGE,
+}
+"""The exit code of each outcome, where two arms are compared and nothing is required."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +92,10 @@ class Verdict:
     comparisons: Comparisons = field(repr=False)
     findings: tuple[Finding, ...]
 
+    def _repr_html_(self) -> str:
+        """How it shows itself in a notebook."""
+        return VIEWS["verdict"](self)
+
     @property
     def outcome(self) -> Outcome:
         """What tuned against base amounts to."""
@@ -121,87 +122,99 @@ def exit_code_of(error: HarnessError) -> ExitCode:
     return ExitCode.IDENTICAL if isinstance(error, IdentityError) else ExitCode.BROKEN
 
 
-def decide(comparisons: Comparisons, requirements: Sequence[Requirement], settings: GateSettings) -> Verdict:
-    """Judge every requirement."""
-    findings = tuple(_find(requirement, comparisons, settings) for requirement in requirements)
-    return Verdict(comparisons=comparisons, findings=findings)
+def judge(
+    experiment: Experiment,
+    base: Arm,
+    tuned: Arm | Sequence[Arm],
+    baseline: Baseline | None,
+    requirements: Sequence[Requirement],
+    *,
+    probes: Mapping[Kind, Probe] | None = None,
+) -> Verdict:
+    """Compare the arms with each other and with the stored ones, and judge the requirements.
+
+    Args:
+        experiment: has the gate's settings.
+        base: the base's arm.
+        tuned: the tuned model's arm, or one for each seed.
+        baseline: the stored arms, or nothing.
+        requirements: the sentences.
+        probes: see `decide`.
+    """
+    settings = experiment.gate
+    stored = baseline and (baseline.tuned, *baseline.others)
+    comparisons = Comparisons(
+        tuned_base=compare(tuned, base, settings, title="tuned vs base"),
+        tuned_stored=compare(tuned, stored, settings, title="tuned vs stored tuned") if stored else None,
+        base_stored=compare(base, baseline.base, settings, title="base vs stored base") if baseline else None,
+    )
+    return decide(comparisons, requirements, settings, probes)
 
 
-def _find(requirement: Requirement, comparisons: Comparisons, settings: GateSettings) -> Finding:
-    comparison = {
+def decide(
+    comparisons: Comparisons,
+    requirements: Sequence[Requirement],
+    settings: GateSettings,
+    probes: Mapping[Kind, Probe] | None = None,
+) -> Verdict:
+    """Judge every requirement.
+
+    Args:
+        comparisons: of the arms.
+        requirements: the sentences.
+        settings: level and smallest effect.
+        probes: judge the kinds of sentences that speak of something else than arms; a kind without one is "not
+            comparable", for nothing was looked at.
+    """
+    findings = []
+    for requirement in requirements:
+        status, reason = _find(requirement, comparisons, settings, probes or {})
+        findings.append(Finding(sentence=requirement.sentence, status=status, reason=reason))
+    return Verdict(comparisons=comparisons, findings=tuple(findings))
+
+
+def _find(
+    requirement: Requirement, comparisons: Comparisons, settings: GateSettings, probes: Mapping[Kind, Probe]
+) -> tuple[Status, str]:
+    if requirement.kind in probes:
+        return probes[requirement.kind](requirement)
+    compared: dict[Kind, Comparison | None] = {
         "beat": comparisons.tuned_base,
         "no-regression": comparisons.tuned_stored,
         "no-drift": comparisons.base_stored,
-    }[requirement.kind]
-    if comparison is None:
-        status, reason = Status.NOT_COMPARABLE, "no baseline is stored, so nothing was compared"
-    elif comparison.outcome is Outcome.NOT_COMPARABLE:
-        status, reason = Status.NOT_COMPARABLE, "different " + "; ".join(comparison.differences)
-    elif requirement.kind == "beat":
-        status, reason = _judge_gain(requirement, comparison, settings)
-    elif requirement.kind == "no-regression":
-        status, reason = _judge_regression(requirement, comparison, settings)
-    else:
-        status, reason = _judge_drift(requirement, comparison, settings)
-    return Finding(sentence=requirement.sentence, status=status, reason=reason)
+    }
+    if requirement.kind not in compared:
+        return Status.NOT_COMPARABLE, "nothing was measured"
+    return judge_sentence(requirement, compared[requirement.kind], settings)
 
 
-def _judge_gain(requirement: Requirement, comparison: Comparison, settings: GateSettings) -> tuple[Status, str]:
-    if comparison.outcome is Outcome.IDENTICAL:
-        return Status.IDENTICAL, f"all {comparison.rows} outputs are equal"
-    entry = next(entry for entry in comparison.metrics if entry.metric == requirement.metric)
-    seen = f"{entry.delta:+.2f} points"
-    if entry.low > requirement.points:
-        return Status.HOLDS, seen
-    if entry.high < max(requirement.points, settings.smallest_effect):
-        return Status.FAILS, f"{seen}, at most {entry.high:+.2f}"
-    return Status.UNDECIDED, f"{seen}; {_too_few(comparison, entry, requirement.points, settings)}"
+def first_question(experiment: Experiment, baseline: Baseline | None) -> str:
+    """Can this many rows decide? Asked before anything is trained; the stored arms know how rows scatter.
+
+    Args:
+        experiment: says how many rows, and at which level.
+        baseline: the stored arms, or nothing.
+    """
+    rows, level = experiment.data.eval_rows, experiment.gate.level
+    if not can_decide(rows, level):
+        return f"{rows} rows can decide nothing at a level of {level:g}: whatever is trained, no verdict can come of it"
+    if baseline is None or len(baseline.base.rows) != rows:
+        return f"{rows} rows can decide; how small a difference they show is known when they are scored"
+    stored = compare(baseline.tuned, baseline.base, experiment.gate, title="stored tuned vs stored base")
+    return f"judged by the stored arms, {say_power(stored.evidence, experiment.gate.smallest_effect)}"
 
 
-def _judge_regression(requirement: Requirement, comparison: Comparison, settings: GateSettings) -> tuple[Status, str]:
-    if comparison.outcome is Outcome.IDENTICAL:
-        return Status.HOLDS, f"all {comparison.rows} outputs equal the stored ones"
-    worst = min(comparison.metrics, key=lambda entry: entry.delta)
-    seen = f"{worst.metric} {worst.delta:+.2f} points"
-    if _moved(comparison.deltas + requirement.points, "less", settings.level, settings):
-        return Status.FAILS, seen
-    allowance = requirement.points or settings.smallest_effect
-    if all(entry.low > -allowance for entry in comparison.metrics):
-        return Status.HOLDS, seen
-    return Status.UNDECIDED, f"{seen}; {_too_few(comparison, worst, -allowance, settings)}"
-
-
-def _judge_drift(requirement: Requirement, comparison: Comparison, settings: GateSettings) -> tuple[Status, str]:
-    if not comparison.same_weights:
-        return Status.FAILS, "the base has other weights than the stored one"
-    if comparison.outcome is Outcome.IDENTICAL:
-        return Status.HOLDS, f"all {comparison.rows} outputs equal the stored ones"
-    furthest = max(comparison.metrics, key=lambda entry: abs(entry.delta))
-    seen = f"{comparison.changed} of {comparison.rows} outputs changed, {furthest.metric} {furthest.delta:+.2f} points"
-    points, deltas, half = requirement.points, comparison.deltas, settings.level / 2
-    if _moved(deltas - points, "greater", half, settings) or _moved(deltas + points, "less", half, settings):
-        cause = f" ({', '.join(comparison.circumstances)})" if comparison.circumstances else ""
-        return Status.FAILS, seen + cause
-    # Every interval must lie inside the allowance; as all of them must, no adjustment is due (Berger 1982,
-    # "Multiparameter Hypothesis Testing and Acceptance Sampling"). That nothing at all changed can never be proven, so
-    # without an allowance the smallest effect that matters takes its place.
-    allowance = points or settings.smallest_effect
-    if all(-allowance < entry.low and entry.high < allowance for entry in comparison.metrics):
-        return Status.HOLDS, seen
-    return (
-        Status.UNDECIDED,
-        f"{seen}; {_too_few(comparison, furthest, math.copysign(allowance, furthest.delta), settings)}",
-    )
-
-
-def _moved(deltas: NDArray[np.float64], alternative: Alternative, level: float, settings: GateSettings) -> bool:
-    """Whether any metric moved in this direction, all tested together."""
-    test = sign_flip_test(deltas, alternative=alternative, level=level, flips=settings.flips)
-    return min(test.p) <= level
-
-
-def _too_few(comparison: Comparison, entry: MetricDelta, bound: float, settings: GateSettings) -> str:
-    """How many rows would tell the delta from the bound; where it lies close by, how many show the smallest effect."""
-    effect = max(abs(entry.delta - bound), settings.smallest_effect)
-    needed = rows_needed(comparison.column(entry.metric), comparison.critical, effect)
-    return f"{comparison.rows} rows are too few: to see {effect:.2f} points takes about {needed:,}"
+__all__ = [
+    "EXIT_CODES",
+    "OUTCOME_CODES",
+    "Comparisons",
+    "ExitCode",
+    "Finding",
+    "Probe",
+    "Status",
+    "Verdict",
+    "decide",
+    "exit_code_of",
+    "first_question",
+    "judge",
+]

@@ -5,7 +5,6 @@ Everything heavy is imported when a fixture is asked for, so a session that uses
 
 from __future__ import annotations
 
-import io
 import pickle
 import time
 import warnings
@@ -14,6 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+
+from harness.pytest_baselines import (
+    ORPHANS,
+    REVIEW_FILE,
+    OrphanItem,
+    add_baseline_options,
+    store_run,
+    stores_baselines,
+    will_store,
+)
+from harness.pytest_outcomes import name_outcome, print_outcomes
 
 if TYPE_CHECKING:
     from harness.arm import Arm
@@ -25,7 +35,6 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "harness_experiment"
 BASELINES = "harness_baselines"
-UPDATE = "harness_update_baselines"
 CHECK = "harness_check"
 
 _BEGAN: pytest.StashKey[float] = pytest.StashKey()
@@ -45,10 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--harness-check", dest=CHECK, action="store_true",
         help="run the experiment and add one test for each of its requirements",
     )  # fmt: skip
-    group.addoption(
-        "--harness-update-baselines", dest=UPDATE, action="store_true",
-        help="store the arms of this session's run as the new baseline; implies --harness-check",
-    )  # fmt: skip
+    add_baseline_options(group)
     parser.addini(EXPERIMENT, "a preset or a file like harness.toml")
     parser.addini(BASELINES, "where stored arms are", default="baselines")
 
@@ -56,6 +62,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Note when the session began."""
     config.stash[_BEGAN] = time.time()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Remember what earlier sessions stored."""
+    if _is_checked(session.config):
+        session.config.stash[_EARLIER] = _find_changes(session.config)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -111,6 +123,19 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
             RequirementItem.from_parent(session, name=f"{experiment.name}: {sentence}", number=number)
             for number, sentence in enumerate(experiment.gate.require)
         )
+    if config.getoption(ORPHANS):
+        place, project = _baselines_folder(config), _project_folder(config)
+        experiment = _load_experiment(config)
+        items.append(
+            OrphanItem.from_parent(
+                session, name="no orphans", baselines=place, project=project, experiment=experiment.name
+            )
+        )
+
+
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
+    """Give each verdict an outcome of its own."""
+    return name_outcome(report)
 
 
 class RequirementItem(pytest.Item):
@@ -124,11 +149,16 @@ class RequirementItem(pytest.Item):
         """Run the experiment, once a session, and look at this requirement."""
         factory: pytest.TempPathFactory = self.config._tmp_path_factory  # type: ignore[attr-defined]  # noqa: SLF001
         run = _or_fail(lambda: _run_once(self.config, factory))
+        from harness.report.facts import describe_run
+        from harness.report.junit import list_properties
+        from harness.report.terminal import say_run
+
+        self.user_properties.extend(list_properties(describe_run(run), self._number))
         finding = run.verdict.findings[self._number]
         if finding.status != "holds":
             headline = f'"{finding.sentence}" {finding.status}: {finding.reason}'
             # No traceback: it is no bug of the test's.
-            pytest.fail(f"{headline}\n\n{_print_run(run)}", pytrace=False)
+            pytest.fail(f"{headline}\n\n{say_run(run, width=100)}", pytrace=False)
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Where the item stands in pytest's reports."""
@@ -151,7 +181,7 @@ def _or_fail(action: Callable[[], T]) -> T:
 
 
 def _is_checked(config: pytest.Config) -> bool:
-    return bool(config.getoption(CHECK) or config.getoption(UPDATE))
+    return bool(config.getoption(CHECK)) or stores_baselines(config)
 
 
 def _project_folder(config: pytest.Config) -> Path:
@@ -178,6 +208,7 @@ def _baselines_folder(config: pytest.Config) -> Path:
     return _project_folder(config) / str(config.getoption(BASELINES) or config.getini(BASELINES))
 
 
+_EARLIER: pytest.StashKey[set[Path]] = pytest.StashKey()
 _RUN: pytest.StashKey[Run | HarnessError] = pytest.StashKey()
 
 
@@ -214,45 +245,48 @@ def _try_run(config: pytest.Config) -> Run | HarnessError:
 
 
 def _run(config: pytest.Config) -> Run:
-    from harness.baselines import read_baseline, store_baseline
-    from harness.experiment import judge_again, run
+    from harness.baselines import read_baseline
+    from harness.checks.suite import audit_place
+    from harness.experiment import run
+    from harness.report.account import give_account
     from harness.report.folder import write_run
+    from harness.report.markdown import append_summary
 
     experiment, folder = _load_experiment(config), _baselines_folder(config)
+    runs = _project_folder(config) / "runs"
+    stores = will_store(config, folder, experiment.name, runs)
     with warnings.catch_warnings():
         # Warnings of the libraries below are not the user's test failures, even under -W error.
         warnings.simplefilter("ignore")
-        done = run(experiment, baselines=folder)
-    if config.getoption(UPDATE):
-        store_baseline(folder, base=done.base, tuned=done.tuned)
-        done = judge_again(done, read_baseline(folder, experiment.name))
+        done = run(experiment, baselines=folder, audit=audit_place)
+    changes = ""
+    if stores:
+        done, changes = store_run(config, folder, done, read_baseline(folder, experiment.name), runs)
     if _is_checked(config):
-        write_run(done, _project_folder(config) / "runs")
+        written = write_run(done, runs)
+        append_summary(give_account(done))
+        if changes:
+            (written / REVIEW_FILE).write_text(changes, encoding="utf-8")
     return done
 
 
-def _print_run(run: Run) -> str:
-    from rich.console import Console
-
-    from harness.report.terminal import print_run
-
-    text = io.StringIO()
-    print_run(run, Console(file=text, width=100, no_color=True))
-    return text.getvalue()
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say where the run is, and that the stored baseline wants a look."""
+    """Say what each requirement lacks, where the run is, and what was stored."""
     if not _is_checked(config):
         return
-    experiment = _load_experiment(config).name
-    runs, stored = _project_folder(config) / "runs" / experiment, _baselines_folder(config) / experiment
+    print_outcomes(terminalreporter)
+    runs = _project_folder(config) / "runs" / _load_experiment(config).name
     if _is_of_this_session(runs, config):
         terminalreporter.write_line(f"harness: the run's outputs and report are in {runs}")
-    if config.getoption(UPDATE) and _is_of_this_session(stored, config):
-        terminalreporter.write_line(
-            f"harness: stored the baseline of {experiment}; look at {stored} with git and commit it"
-        )
+    earlier = config.stash[_EARLIER]
+    for path in sorted(_find_changes(config) - earlier):
+        changes = path.read_text(encoding="utf-8")
+        terminalreporter.write_line(f"harness: {changes}Look at it with git, and commit it.")
+
+
+def _find_changes(config: pytest.Config) -> set[Path]:
+    """What sessions stored, as the process that ran wrote it down: under xdist that is another one."""
+    return set((_project_folder(config) / "runs").glob(f"*/*/{REVIEW_FILE}"))
 
 
 def _is_of_this_session(folder: Path, config: pytest.Config) -> bool:

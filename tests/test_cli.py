@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.arm import Arm
 from harness.cli import COMMANDS, main
 from harness.data.source import newsroom_rows
+from tests.arms import make_arm
 from tests.small import LEARNS, SMALL
 
 
@@ -28,8 +30,9 @@ PROGRAM = [sys.executable, "-m", "harness"]
 
 @pytest.fixture(autouse=True)
 def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test runs in an empty folder."""
+    """Each test runs in an empty folder, and not in CI, where baselines may not be stored."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CI", raising=False)
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -41,7 +44,7 @@ def test_help_names_every_command_and_exit_code() -> None:
     """``harness --help`` as a program: commands and codes."""
     done = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, check=True)
     assert all(name in done.stdout for name in COMMANDS)
-    assert all(f"  {code}  " in done.stdout for code in range(7))
+    assert all(f"  {code}  " in done.stdout for code in range(8))
     assert subprocess.run([*PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout.startswith(
         "harness"
     )
@@ -59,7 +62,8 @@ def test_run_prints_json_and_writes_everything(
         assert set(printed["arms"][arm]["scores"]) == set(printed["arms"][arm]["signatures"])
     folder = tmp_path / printed["folder"]
     assert {path.name for path in folder.iterdir()} == {
-        "base", "tuned", "experiment.json", "ledger.jsonl", "losses.jsonl", "report.md", "verdict.json",
+        "base", "tuned", "experiment.json", "eval-rows.jsonl", "ledger.jsonl", "losses.jsonl", "report.html",
+        "report.md", "verdict.json",
     }  # fmt: skip
     stored = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
     assert stored == {key: value for key, value in printed.items() if key != "folder"}
@@ -97,7 +101,16 @@ def test_table_fits_eighty_columns(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_baseline_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def store_by_hand(run: str, tuned: list[float], *, experiment: str = "mine", weights: str = "w2") -> Path:
+    """A run's folder, written without training."""
+    folder = Path("runs") / experiment / run
+    make_arm([1.0] * len(tuned), experiment=experiment).write(folder / "base")
+    outputs = [f"{run} {row}" for row in range(len(tuned))]
+    make_arm(tuned, experiment=experiment, role="tuned", weights=weights, outputs=outputs).write(folder / "tuned")
+    return folder
+
+
+def test_baseline_accept_of_a_real_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing stored, nothing to accept, then one experiment with two arms."""
     assert call(monkeypatch, "baseline", "list") == 0
     assert "No arm is stored" in capsys.readouterr().out
@@ -110,6 +123,107 @@ def test_baseline_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [
         ["summarization-full", "base"], ["summarization-full", "tuned"],
     ]  # fmt: skip
+
+
+def test_baseline_is_replaced_after_review(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first needs no reason; the next is shown beside it and refused without one, and so with --new-only."""
+    store_by_hand("1", [50.0, 60.0])
+    assert call(monkeypatch, "baseline", "accept", "mine") == 0
+    store_by_hand("2", [40.0, 60.0])
+    capsys.readouterr()
+    assert call(monkeypatch, "baseline", "accept", "mine") == 2
+    captured = capsys.readouterr()
+    assert "rouge1 -10.00" in captured.out
+    assert "stored: 1 0" in captured.out
+    assert "no reason is given" in captured.err
+    assert call(monkeypatch, "baseline", "accept", "mine", "--new-only", "--why", "x") == 2
+    assert call(monkeypatch, "baseline", "diff", "mine") == 0
+    assert "2 of 2 outputs changed" in capsys.readouterr().out
+    assert call(monkeypatch, "baseline", "accept", "mine", "--why", "shorter training") == 0
+    capsys.readouterr()
+    assert call(monkeypatch, "baseline", "show", "mine") == 0
+    shown = capsys.readouterr().out
+    assert "why: shorter training" in shown
+    assert "rouge1 50.00" in shown
+    monkeypatch.setenv("CI", "true")
+    assert call(monkeypatch, "baseline", "accept", "mine", "--why", "x") == 2
+    assert "CI is set" in capsys.readouterr().err
+    assert call(monkeypatch, "baseline", "accept", "mine", "--why", "x", "--force") == 0
+    call(monkeypatch, "baseline", "show", "mine")
+    assert ", forced" in capsys.readouterr().out
+
+
+def test_baseline_verify_and_prune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whole and known: 0. Edited, or of no experiment: 1, and named; prune removes orphans when told to."""
+    Path("harness.toml").write_text('name = "mine"\n', encoding="utf-8")
+    for experiment in ("mine", "gone"):
+        store_by_hand("1", [50.0, 60.0], experiment=experiment)
+        call(monkeypatch, "baseline", "accept", experiment)
+    assert call(monkeypatch, "baseline", "verify") == 1
+    assert "gone is an orphan" in capsys.readouterr().out
+    call(monkeypatch, "baseline", "prune")
+    assert Path("baselines/gone").is_dir()
+    assert call(monkeypatch, "baseline", "prune", "--yes") == 0
+    assert not Path("baselines/gone").exists()
+    assert call(monkeypatch, "baseline", "verify") == 0
+    rows = Path("baselines/mine/tuned/rows.jsonl")
+    rows.write_text(rows.read_text(encoding="utf-8")[:-20], encoding="utf-8")
+    capsys.readouterr()
+    assert call(monkeypatch, "baseline", "verify") == 1
+    assert f"✗ {rows} does not match its own hash" in capsys.readouterr().out
+    assert call(monkeypatch, "baseline", "show", "none") == 2
+
+
+@pytest.mark.parametrize(
+    ("candidate", "changes", "code", "said"),
+    [
+        ([60.0] * 30, {}, 0, "improved"),
+        ([40.0] * 30, {}, 1, "regressed"),
+        ([50.0 + 20 * (-1) ** row for row in range(30)], {}, 3, "inconclusive"),
+        ([60.0] * 29, {}, 4, "different rows (29 of 29"),
+        ([60.0] * 30, {"generation": {"engine": "transformers", "num_beams": 4}}, 4, "num_beams: 4 against 1"),
+        ([50.0] * 30, {"outputs": ["same"] * 30}, 5, "identical"),
+        ([50.0 + 0.1 * (-1) ** row for row in range(30)], {}, 7, "no change"),
+    ],
+)
+def test_each_outcome_has_its_exit_code(
+    candidate: list[float],
+    changes: dict[str, object],
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """``harness compare`` of two arms ends with the code of what it found, and says it."""
+    make_arm([50.0] * 30, outputs=["same"] * 30).write(Path("against"))
+    make_arm(candidate, **changes).write(Path("candidate"))  # type: ignore[arg-type]
+    assert call(monkeypatch, "compare", "candidate", "against") == code
+    assert said in capsys.readouterr().out
+
+
+def test_gain_over_several_seeds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With repeats every seed is trained, stored and told, and the seeds make other models."""
+    assert call(monkeypatch, "run", *SETS_THAT_LEARN, "--set", "repeats=2", "--json") in {0, 3}
+    printed = json.loads(capsys.readouterr().out)
+    assert "over 2 seeds (" in printed["requirements"][0]["reason"]
+    folder = Path(printed["folder"])
+    weights = {Arm.read(folder / name).manifest.model.weights for name in ("base", "tuned", "tuned.43")}
+    assert len(weights) == 3
+    assert call(monkeypatch, "baseline", "accept", "summarization-full") == 0
+    capsys.readouterr()
+    call(monkeypatch, "run", *SETS_THAT_LEARN, "--set", "repeats=2", "--json")
+    printed = json.loads(capsys.readouterr().out)
+    assert [entry["outcome"] for entry in printed["comparisons"][1:]] == ["identical", "identical"]
+
+
+def test_speed_beside_the_reference(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A bar that plain generate reaches itself holds; one that nothing reaches fails, with the numbers."""
+    sentences = [f"speed may not fall under {share} of the reference" for share in ("0.1", "90")]
+    changes = ["--set", f"gate.require={json.dumps(sentences)}"]
+    assert call(monkeypatch, "run", *SETS, *changes, "--json") == 1
+    slow, fast = json.loads(capsys.readouterr().out)["requirements"]
+    assert (slow["status"], fast["status"]) == ("holds", "fails")
+    assert "of plain generate" in fast["reason"]
 
 
 def spoil_baseline() -> None:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from harness.arm import Arm
-from harness.comparison import Comparison, Outcome, compare
+from harness.comparison import Comparison, Outcome, compare, say_power
 from harness.config import GateSettings
 from harness.errors import DataError, HarnessError, NonFiniteLossError, SameWeightsError, SettingsError
-from harness.gate import Comparisons, ExitCode, Status, Verdict, decide, exit_code_of
-from harness.requirements import EXAMPLES, parse_requirement
+from harness.gate import EXIT_CODES, OUTCOME_CODES, Comparisons, ExitCode, Status, Verdict, decide, exit_code_of
+from harness.requirements import EXAMPLES, Requirement, parse_requirement
 from tests.arms import make_arm
 
 SETTINGS = GateSettings(smallest_effect=2.0, flips=2_000)
@@ -44,7 +44,7 @@ def verdict_of(
     ("sentence", "shift", "spread", "rows", "status"),
     [
         (BEAT, 10, 5, 200, Status.HOLDS),
-        (BEAT, 0, 5, 200, Status.FAILS),
+        (BEAT, 0, 5, 200, Status.NO_CHANGE),
         (BEAT, -10, 5, 200, Status.FAILS),
         (BEAT, 0, 50, 20, Status.UNDECIDED),
         (BEAT, 50, 5, 4, Status.UNDECIDED),
@@ -257,3 +257,97 @@ def test_equal_outputs_fail_whatever_is_required() -> None:
     """A tuned model that says what base says never passes, even where no sentence asks for a gain."""
     base, tuned = make_arm([1.0, 2.0]), make_arm([1.0, 2.0], weights="b")
     assert verdict_of(STILL, base=base, tuned=tuned, stored_base=base).exit_code is ExitCode.IDENTICAL
+
+
+def test_loss_is_asked_one_sided() -> None:
+    """A loss that the two-sided test just misses is a regression; a gain of that size is no improvement."""
+    stored = noisy(0, spread=8, seed=1)
+    for shift, outcome in ((-1.35, Outcome.REGRESSED), (1.35, Outcome.NO_CHANGE)):
+        comparison = compare(noisy(shift, spread=8, seed=2), stored, GateSettings(smallest_effect=9.0), title="t")
+        (entry,) = comparison.metrics
+        assert 0.05 < entry.p < 0.1
+        assert (entry.p_worse <= 0.05) == (shift < 0)
+        assert comparison.outcome is outcome
+
+
+def test_every_outcome_has_an_exit_code_of_its_own() -> None:
+    """Six outcomes, six codes, and success for an improvement alone."""
+    assert set(OUTCOME_CODES) == set(Outcome)
+    assert len(set(OUTCOME_CODES.values())) == len(Outcome)
+    assert [outcome for outcome, code in OUTCOME_CODES.items() if code == 0] == [Outcome.IMPROVED]
+    assert set(EXIT_CODES) == set(Status)
+    assert len(set(EXIT_CODES.values())) == len(Status)
+
+
+def test_accuracy_is_tested_by_mcnemar() -> None:
+    """A metric of 0 and 100 has McNemar's exact p, and an interval of score tests."""
+    sides = [100.0] * 12 + [0.0] * 88
+    better = [100.0] * 12 + [100.0] * 8 + [0.0] * 80
+    tuned = make_arm({"accuracy": better}, outputs=["t"] * 100)
+    comparison = compare(tuned, make_arm({"accuracy": sides}), SETTINGS, title="t")
+    (entry,) = comparison.metrics
+    assert entry.p == pytest.approx(2 / 2**8)
+    assert comparison.outcome is Outcome.IMPROVED
+    assert 0 < entry.low < 8 < entry.high
+
+
+def of_seeds(*shifts: float) -> list[Arm]:
+    """One tuned arm for each seed, each with its own shift."""
+    return [noisy(shift, spread=2, seed=10 + number) for number, shift in enumerate(shifts)]
+
+
+def test_gain_must_survive_the_seeds() -> None:
+    """Three seeds of one sign and size hold; one lucky seed among three does not, and all three are told."""
+    base = noisy(0, spread=2, seed=1)
+    requirement = parse_requirement(BEAT, ("rouge1",))
+    for shifts, holds in (((5, 5.5, 6), True), ((0, 12, -1), False)):
+        comparison = compare(of_seeds(*shifts), base, SETTINGS, title="t")
+        comparisons = Comparisons(tuned_base=comparison, tuned_stored=None, base_stored=None)
+        verdict = decide(comparisons, [requirement], SETTINGS)
+        assert verdict.passed == holds
+        assert comparison.metrics[0].by_seed == pytest.approx(shifts)
+        assert all(f"{shift:+.2f}" in verdict.findings[0].reason for shift in shifts)
+    assert verdict.findings[0].status is Status.UNDECIDED
+    assert "3 seeds are too few" in verdict.findings[0].reason
+
+
+def test_seeds_are_compared_with_as_many_or_with_one() -> None:
+    """Three seeds against three or against one base; three against two is not comparable."""
+    assert compare(of_seeds(5, 5, 5), of_seeds(0, 0, 0), SETTINGS, title="t").outcome is Outcome.IMPROVED
+    uneven = compare(of_seeds(5, 5, 5), of_seeds(0, 0), SETTINGS, title="t")
+    assert uneven.outcome is Outcome.NOT_COMPARABLE
+    assert "number of seeds (3 against 2)" in uneven.differences
+
+
+@pytest.mark.parametrize(
+    ("rows", "spread", "said"),
+    [
+        (4, 1, "4 rows can decide nothing at a level of 0.05"),
+        (200, 1, "enough for 2"),
+        (20, 30, "for 2 it takes about"),
+    ],
+)
+def test_first_question_is_answered(rows: int, spread: float, said: str) -> None:
+    """Whether so many rows can decide, and how many could."""
+    comparison = compare(
+        noisy(0, spread=spread, rows=rows, seed=2), noisy(0, spread=spread, rows=rows, seed=1), SETTINGS, title="t"
+    )
+    assert said in say_power(comparison.evidence, 2.0)
+
+
+@pytest.mark.parametrize("sentence", ["every check must pass", "speed may not fall under 0.8 of the reference"])
+def test_sentence_of_something_else_is_judged_by_its_probe(sentence: str) -> None:
+    """A probe gives status and reason; without one nothing was looked at, and that is no pass."""
+    base, tuned = noisy(0, seed=1), noisy(10, seed=2)
+    comparisons = Comparisons(tuned_base=compare(tuned, base, SETTINGS, title="t"), tuned_stored=None, base_stored=None)
+    requirement = parse_requirement(sentence, ("rouge1",))
+    assert decide(comparisons, [requirement], SETTINGS).exit_code is ExitCode.NOT_COMPARABLE
+    seen: list[float] = []
+
+    def probe(asked: Requirement) -> tuple[Status, str]:
+        seen.append(asked.share)
+        return Status.FAILS, "3 of 4"
+
+    verdict = decide(comparisons, [requirement], SETTINGS, {requirement.kind: probe})
+    assert (verdict.findings[0].status, verdict.findings[0].reason) == (Status.FAILS, "3 of 4")
+    assert seen == [0.8 if "speed" in sentence else 0.0]

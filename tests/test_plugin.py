@@ -8,8 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from harness.baselines import Baseline, store_baseline
 from harness.data.source import newsroom_rows
+from tests.arms import make_arm
 from tests.small import LEARNS, SMALL
+
+
+@pytest.fixture(autouse=True)
+def outside_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In CI no baseline may be stored."""
+    monkeypatch.delenv("CI", raising=False)
 
 
 def write_experiment(folder: Path, settings: dict[str, object]) -> None:
@@ -52,15 +60,17 @@ def test_requirements_become_tests(pytester: pytest.Pytester) -> None:
     require = ["tuned must beat base on rouge1", "no metric may regress against the stored baseline"]
     write_experiment(pytester.path, {**LEARNS, "gate.require": require})
     result = pytester.runpytest_subprocess("--harness-check")
-    result.assert_outcomes(passed=1, failed=1)
+    assert result.parseoutcomes() == {"passed": 1, "not": 1}
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
-            "*mine: no metric may regress against the stored baseline*",
+            "*NOT COMPARABLE: mine: no metric may regress against the stored baseline*",
             '*"no metric may regress against the stored baseline" not comparable: no baseline is stored*',
             "*metric*base*tuned*delta*",
             "*harness baseline accept mine*",
         ]
     )
+    result.stdout.fnmatch_lines(["*1 passed, 1 not comparable*"])
     assert "Traceback" not in result.stdout.str()
 
 
@@ -70,7 +80,7 @@ def test_update_stores_the_baseline_and_the_next_session_passes(pytester: pytest
     write_experiment(pytester.path, {**SMALL, "gate.require": require})
     result = pytester.runpytest_subprocess("--harness-update-baselines")
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["*stored the baseline of mine*"])
+    result.stdout.fnmatch_lines(["harness: stored *mine"])
     assert (pytester.path / "baselines" / "mine" / "tuned" / "rows.jsonl").is_file()
     pytester.runpytest_subprocess("--harness-check").assert_outcomes(passed=2)
     assert len(list((pytester.path / "runs" / "mine").iterdir())) == 2
@@ -112,7 +122,8 @@ def test_spoilt_tuning_goes_red(pytester: pytest.Pytester) -> None:
     text = (pytester.path / "harness.toml").read_text(encoding="utf-8").replace("2e-3", "1e-9")
     (pytester.path / "harness.toml").write_text(text, encoding="utf-8")
     result = pytester.runpytest_subprocess("--harness-check")
-    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*1 identical*"])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(['*"tuned must beat base on rouge1" identical: all 8 outputs are equal*'])
     refused = pytester.runpytest_subprocess("--harness-update-baselines")
     refused.assert_outcomes(failed=1)
@@ -173,3 +184,86 @@ def test_session_without_the_harness_pays_nothing(pytester: pytest.Pytester) -> 
     # hypothesis and the benchmark plugin are not ours to judge.
     result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", "-p", "no:benchmark")
     result.assert_outcomes(passed=1)
+
+
+def test_missing_baseline_is_created_and_the_stored_one_stays(pytester: pytest.Pytester) -> None:
+    """--harness-create-baselines stores where nothing is stored; the next such session compares and stores nothing."""
+    require = ["no metric may regress against the stored baseline"]
+    write_experiment(pytester.path, {**SMALL, "gate.require": require})
+    pytester.runpytest_subprocess("--harness-create-baselines").assert_outcomes(passed=1)
+    approval = pytester.path / "baselines" / "mine" / "approval.json"
+    before = approval.read_bytes()
+    write_experiment(pytester.path, {**SMALL, "gate.require": require, "training.epochs": 1})
+    result = pytester.runpytest_subprocess("--harness-create-baselines")
+    assert "harness: stored" not in result.stdout.str()
+    assert approval.read_bytes() == before
+
+
+def test_update_needs_a_reason_and_shows_what_changed(pytester: pytest.Pytester) -> None:
+    """Replacing without --harness-why is refused before anything is trained; with it, scores and rows are shown."""
+    require = ["no metric may regress against the stored baseline"]
+    write_experiment(pytester.path, {**SMALL, "gate.require": require})
+    pytester.runpytest_subprocess("--harness-update-baselines").assert_outcomes(passed=1)
+    write_experiment(pytester.path, {**SMALL, "gate.require": require, "training.epochs": 1})
+    refused = pytester.runpytest_subprocess("--harness-update-baselines")
+    refused.assert_outcomes(failed=1)
+    refused.stdout.fnmatch_lines(["*BaselineError: *no reason is given*"])
+    assert len(list((pytester.path / "runs" / "mine").iterdir())) == 1
+    told = pytester.runpytest_subprocess("--harness-update-baselines", "--harness-why", "shorter")
+    told.assert_outcomes(passed=1)
+    told.stdout.fnmatch_lines(["harness: stored *", "new tuned vs stored tuned: *", "*stored: *", "*new: *"])
+    assert '"why": "shorter"' in (pytester.path / "baselines" / "mine" / "approval.json").read_text(encoding="utf-8")
+
+
+def test_update_is_refused_in_ci(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With CI set, storing fails before anything is trained, unless forced."""
+    write_experiment(pytester.path, SMALL)
+    monkeypatch.setenv("CI", "true")
+    result = pytester.runpytest_subprocess("--harness-update-baselines")
+    result.stdout.fnmatch_lines(["*BaselineError: The variable CI is set*"])
+    assert not (pytester.path / "runs").exists()
+    forced = pytester.runpytest_subprocess("--harness-update-baselines", "--harness-force")
+    forced.stdout.fnmatch_lines(["harness: stored *"])
+
+
+def test_orphans_fail(pytester: pytest.Pytester) -> None:
+    """A stored baseline of no experiment fails the session where that is asked for, and is named."""
+    write_experiment(pytester.path, SMALL)
+    for name in ("mine", "gone"):
+        base, tuned = make_arm([1.0], experiment=name), make_arm([2.0], experiment=name, role="tuned", outputs=["t"])
+        store_baseline(pytester.path / "baselines", Baseline(base=base, tuned=tuned))
+    result = pytester.runpytest_inprocess("--harness-forbid-orphans")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*No experiment asks for *gone: *"])
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        ("no change", "no change"),
+        ("undecided", "inconclusive"),
+        ("not comparable", "not comparable"),
+        ("identical", "identical"),
+    ],
+)
+def test_each_verdict_has_an_outcome_of_its_own(pytester: pytest.Pytester, status: str, word: str) -> None:
+    """What neither holds nor fails is counted under its own word, fails the session, and its reason is printed."""
+    pytester.makeconftest(
+        """
+from harness.pytest_outcomes import print_outcomes
+pytest_terminal_summary = print_outcomes
+"""
+    )
+    pytester.makepyfile(
+        f"""
+import pytest
+from harness.pytest_outcomes import PROPERTY
+def test(request):
+    request.node.user_properties.append((PROPERTY, {status!r}))
+    pytest.fail("the reason", pytrace=False)
+"""
+    )
+    result = pytester.runpytest_inprocess("-v")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"*::test {word.upper()}*", "the reason", f"*1 {word}*"])
+    assert " failed" not in result.stdout.str()

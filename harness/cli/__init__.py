@@ -10,8 +10,13 @@ import click
 
 COMMANDS = {
     "audit": ("harness.cli.audit:audit_command", "Run the checks on a pipeline of your own."),
-    "baseline": ("harness.cli.baseline:baseline", "List the stored arms, or store those of a run."),
+    "baseline": ("harness.cli.baseline:baseline", "List, show, compare, store, verify and prune the stored arms."),
+    "calibrate": ("harness.cli.calibrate:calibrate_command", "Measure false alarms and power on your own scores."),
+    "card": ("harness.cli.card:card_command", "Write the results of a stored run into a model card."),
+    "compare": ("harness.cli.compare:compare_command", "Compare two stored arms, with an exit code for each outcome."),
     "defects": ("harness.cli.defects:defects_command", "Plant every known bug and see which check catches it."),
+    "init": ("harness.cli.init:init_command", "Start a project: settings, a test, a workflow, a tox environment."),
+    "report": ("harness.cli.report:report_command", "Write the reports of a stored run anew."),
     "run": ("harness.cli.run:run_command", "Fine-tune, score base and tuned, compare, and judge."),
 }
 """Subcommand to its place and its line of help, so that ``--help`` imports none of them."""
@@ -52,6 +57,7 @@ def cli() -> None:
       4  nothing comparable to compare with
       5  base and tuned are one model, or say the same
       6  the pipeline is broken: labels or loss
+      7  a gain was required, and any that matters is excluded: no change
       70 a bug in the harness
       130 stopped by Ctrl-C
     """  # noqa: D301 - click's mark for lines to leave as they are

@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from harness.arm import Arm
-from harness.baselines import accept_run, list_baselines, newest_run
+from harness.baselines import (
+    Baseline,
+    find_orphans,
+    known_experiments,
+    list_baselines,
+    newest_run,
+    prune,
+    read_baseline,
+    read_run,
+    review,
+    say_review,
+    store_baseline,
+)
+from harness.config import Experiment, GateSettings
+from harness.errors import BaselineError
 
+Command = Callable[..., Any]
 FOLDER = click.Path(path_type=Path)
 BASELINES = click.option(
     "--baselines", default="baselines", show_default=True, type=FOLDER, help="Where stored arms are."
+)
+RUNS = click.option("--runs", default="runs", show_default=True, type=FOLDER, help="Where runs are written.")
+RUN = click.option("--run", "run_folder", type=FOLDER, help="The run; the experiment's last one by default.")
+FORCE = click.option("--force", is_flag=True, help="Also in CI or with uncommitted changes; it is written down.")
+EXPERIMENTS = click.option(
+    "--experiments",
+    default=".",
+    show_default=True,
+    type=FOLDER,
+    help="The folder of the experiments' TOML files; what is stored for none of them, nor for a preset, is an orphan.",
 )
 
 
 @click.group("baseline")
 def baseline() -> None:
-    """List the stored arms, or store those of a run."""
-
-
-@baseline.command("accept")
-@click.argument("experiment")
-@click.option("--run", "run_folder", type=FOLDER, help="The run to store; the experiment's last one by default.")
-@click.option("--runs", default="runs", show_default=True, type=FOLDER, help="Where runs are written.")
-@BASELINES
-def accept(experiment: str, run_folder: Path | None, runs: Path, baselines: Path) -> None:
-    """Store both arms of a run of EXPERIMENT as the baseline that later runs are compared with."""
-    chosen = run_folder or newest_run(runs, experiment)
-    place = accept_run(chosen, experiment, baselines)
-    click.echo(f"Stored {chosen} as {place}.")
-    for arm in list_baselines(baselines, experiment):
-        click.echo(describe(arm))
-    click.echo(f"Look at the difference and commit it: git add -N {place}; git diff {place}")
+    """List, show, compare, store, verify and prune the stored arms."""
 
 
 @baseline.command("list")
 @BASELINES
-def show_list(baselines: Path) -> None:
+def list_command(baselines: Path) -> None:
     """List the stored arms and their scores."""
     arms = list_baselines(baselines)
     if not arms:
@@ -46,7 +58,147 @@ def show_list(baselines: Path) -> None:
         click.echo(describe(arm))
 
 
+@baseline.command("show")
+@click.argument("experiment")
+@BASELINES
+def show_command(experiment: str, baselines: Path) -> None:
+    """Show what is stored of EXPERIMENT: scores, why, from which commit, and what made it."""
+    stored = require_stored(baselines, experiment)
+    for arm in (stored.base, stored.tuned, *stored.others):
+        click.echo(describe(arm))
+    if stored.approval is None:
+        click.echo("why and from which commit: not written down")
+    else:
+        approval = stored.approval
+        click.echo(f"why: {approval.why}")
+        click.echo(f"commit: {approval.commit or 'none'}{', forced' * approval.forced}; stored {approval.stored}")
+    manifest = stored.tuned.manifest
+    click.echo(f"model: {manifest.model.name}, weights {manifest.model.weights[:12]}…")
+    click.echo("made with: " + ", ".join(f"{name} {value}" for name, value in manifest.environment.items()))
+
+
+@baseline.command("diff")
+@click.argument("experiment")
+@RUN
+@RUNS
+@BASELINES
+def diff_command(experiment: str, run_folder: Path | None, runs: Path, baselines: Path) -> None:
+    """Show what accepting a run of EXPERIMENT would change: scores, versions, and the rows that moved most."""
+    chosen = run_folder or newest_run(runs, experiment)
+    show_difference(require_stored(baselines, experiment), chosen, experiment)
+
+
+@baseline.command("accept")
+@click.argument("experiment")
+@click.option("--why", default="", help="Why the stored baseline is replaced; the first needs no reason.")
+@click.option("--new-only", is_flag=True, help="Store it only where nothing is stored yet.")
+@RUN
+@FORCE
+@RUNS
+@BASELINES
+def accept_command(
+    experiment: str,
+    *,
+    why: str,
+    new_only: bool,
+    run_folder: Path | None,
+    force: bool,
+    runs: Path,
+    baselines: Path,
+) -> None:
+    """Store the arms of a run of EXPERIMENT as the baseline that later runs are compared with.
+
+    Where one is stored already, the difference is shown, and a reason must be given. Refused in CI, and where the git
+    work tree differs from its commit (stored arms and runs apart), unless forced.
+    """
+    chosen = run_folder or newest_run(runs, experiment)
+    new = read_run(chosen, experiment)
+    stored = read_intact(baselines, experiment)
+    if stored is not None and not new_only:
+        show_difference(stored, chosen, experiment)
+    place = store_baseline(baselines, new, why=why, force=force, new_only=new_only, ignored=[runs, chosen])
+    click.echo(f"Stored {chosen} as {place}.")
+    for arm in list_baselines(baselines, experiment):
+        click.echo(describe(arm))
+    click.echo(f"Look at the difference and commit it: git add -N {place}; git diff {place}")
+
+
+@baseline.command("verify")
+@EXPERIMENTS
+@BASELINES
+@click.pass_context
+def verify_command(context: click.Context, experiments: Path, baselines: Path) -> None:
+    """Make sure that every stored file is whole and unedited, and belongs to an experiment; else end with code 1."""
+    orphans = find_orphans(baselines, known_experiments(experiments))
+    problems = [f"{orphan} is an orphan: no experiment asks for it" for orphan in orphans]
+    names = sorted({path.name for path in baselines.glob("[!.]*") if path.is_dir()})
+    for name in names:
+        try:
+            stored = read_baseline(baselines, name)
+        except BaselineError as error:
+            problems.append(str(error))
+        else:
+            if stored is not None:
+                click.echo(f"✓ {name}: {2 + len(stored.others)} arms of {len(stored.base.rows)} rows")
+    for problem in problems:
+        click.echo(f"✗ {problem}")
+    context.exit(1 if problems else 0)
+
+
+@baseline.command("prune")
+@click.option("--yes", is_flag=True, help="Remove them; else they are only named.")
+@EXPERIMENTS
+@FORCE
+@RUNS
+@BASELINES
+def prune_command(*, yes: bool, experiments: Path, force: bool, runs: Path, baselines: Path) -> None:
+    """Remove what is stored and belongs to no experiment."""
+    known = known_experiments(experiments)
+    if not yes:
+        found = find_orphans(baselines, known)
+        click.echo("\n".join(f"would remove {path}" for path in found) or "Nothing to remove.")
+        return
+    removed = prune(baselines, known, force=force, ignored=[runs])
+    click.echo("\n".join(f"removed {path}" for path in removed) or "Nothing to remove.")
+
+
 def describe(arm: Arm) -> str:
     """An arm in one line."""
     scores = ", ".join(f"{name} {score:.2f}" for name, score in arm.manifest.scores.items())
     return f"{arm.manifest.experiment}  {arm.manifest.role:5}  {len(arm.rows)} rows  {scores}"
+
+
+def require_stored(baselines: Path, experiment: str) -> Baseline:
+    """The stored arms of an experiment.
+
+    Raises:
+        BaselineError: there are none.
+    """
+    stored = read_baseline(baselines, experiment)
+    if stored is None:
+        names = ", ".join(sorted({arm.manifest.experiment for arm in list_baselines(baselines)})) or "nothing"
+        raise BaselineError(
+            f'Nothing is stored of "{experiment}" in {baselines}.', fix=f"Stored is: {names}. Accept a run first."
+        )
+    return stored
+
+
+def read_intact(baselines: Path, experiment: str) -> Baseline | None:
+    """The stored arms; nothing where they are damaged, for accepting a run is the way to replace those."""
+    try:
+        return read_baseline(baselines, experiment)
+    except BaselineError as error:
+        click.echo(f"What is stored is damaged, so no difference is shown: {error}", err=True)
+        return None
+
+
+def show_difference(stored: Baseline, run_folder: Path, experiment: str) -> None:
+    """Print scores and rows of a run beside the stored ones."""
+    written = run_folder / "experiment.json"
+    settings = (
+        Experiment.model_validate_json(written.read_text(encoding="utf-8")).gate
+        if written.is_file()
+        else GateSettings()
+    )
+    for found in review(stored, read_run(run_folder, experiment), settings):
+        click.echo("\n".join(say_review(found)))

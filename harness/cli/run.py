@@ -7,11 +7,15 @@ import os
 import sys
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.config import Experiment, load_experiment
 from harness.errors import SettingsError
+
+if TYPE_CHECKING:
+    from harness.report.account import Account
 
 
 @click.command("run")
@@ -32,6 +36,10 @@ from harness.errors import SettingsError
     type=click.Path(path_type=Path),
     help="Where stored arms are.",
 )
+@click.option(
+    "--track", "trackers", multiple=True, envvar="HARNESS_TRACK", metavar="NAME",
+    help="Send the results to mlflow, tensorboard or wandb as well.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @click.pass_context
 def run_command(
@@ -45,6 +53,7 @@ def run_command(
     changes: tuple[str, ...],
     runs: Path,
     baselines: Path,
+    trackers: tuple[str, ...],
     as_json: bool,  # noqa: FBT001 - click's interface
 ) -> None:
     """Fine-tune a model, score base and tuned on the same rows, compare them, and judge.
@@ -55,19 +64,29 @@ def run_command(
     named = {"task": task, "method": method, "model.name": model, "data.source": data, "training.seed": seed}
     settings: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     chosen = load_experiment(experiment).override(settings | dict(map(parse_change, changes)))
-    context.exit(execute(chosen, runs=runs, baselines=baselines, as_json=as_json))
+    context.exit(execute(chosen, runs=runs, baselines=baselines, trackers=trackers, as_json=as_json))
 
 
-def execute(experiment: Experiment, *, runs: Path, baselines: Path, as_json: bool) -> int:
+def execute(
+    experiment: Experiment, *, runs: Path, baselines: Path, trackers: tuple[str, ...] = (), as_json: bool
+) -> int:
     """Run, write the run's folder, print the verdict; returns the exit code."""
     quiet_libraries()
+    from harness.checks.suite import audit_place
     from harness.experiment import run
+    from harness.report.account import give_account
     from harness.report.facts import describe_run
     from harness.report.folder import require_writable, write_run
+    from harness.report.markdown import append_summary
+    from harness.trackers import require_tracker
 
     require_writable(runs, experiment.name)
-    done = run(experiment, baselines=baselines, say=lambda line: click.echo(line, err=True))
+    for tracker in trackers:
+        require_tracker(tracker)
+    done = run(experiment, baselines=baselines, audit=audit_place, say=lambda line: click.echo(line, err=True))
     folder = write_run(done, runs)
+    account = give_account(done)
+    append_summary(account)
     if as_json:
         click.echo(json.dumps({**describe_run(done), "folder": str(folder)}, indent=2, ensure_ascii=False))
     else:
@@ -77,7 +96,19 @@ def execute(experiment: Experiment, *, runs: Path, baselines: Path, as_json: boo
 
         print_run(done, Console())
     click.echo(f"Written to {folder}", err=True)
+    for tracker in trackers:
+        click.echo(send(tracker, account, folder), err=True)
     return done.verdict.exit_code
+
+
+def send(tracker: str, account: Account, folder: Path) -> str:
+    """Tell a tracker, and say where; that it cannot be told must not cost the verdict, which is on disk."""
+    from harness.trackers import TRACKERS
+
+    try:
+        return TRACKERS[tracker](account, folder)
+    except Exception as error:  # noqa: BLE001 - each tracker has errors of its own
+        return f"{tracker} could not be told: {type(error).__name__}: {error}"
 
 
 def parse_change(change: str) -> tuple[str, object]:

@@ -83,7 +83,7 @@ def single_run_unpaired_test(clean: Pipeline) -> Pipeline:
     """Two lists of row scores are compared by a t-test that does not know which rows belong together."""
 
     def decide(base: Sequence[float], tuned: Sequence[float]) -> bool:
-        error = (statistics.variance(base) / len(base) + statistics.variance(tuned) / len(tuned)) ** 0.5
+        error: float = (statistics.variance(base) / len(base) + statistics.variance(tuned) / len(tuned)) ** 0.5
         difference: float = abs(statistics.fmean(tuned) - statistics.fmean(base))
         return difference > 1.96 * error
 

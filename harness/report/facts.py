@@ -10,25 +10,19 @@ if TYPE_CHECKING:
     from harness.arm import Arm
     from harness.comparison import Comparison
     from harness.experiment import Run
+    from harness.gate import Verdict
+
+Facts = dict[str, Any]
+"""JSON values; infinite numbers became null."""
 
 
-def describe_run(run: Run) -> dict[str, Any]:
-    """The run as JSON values; infinite numbers become null."""
-    verdict = run.verdict
+def describe_run(run: Run) -> Facts:
+    """The run as JSON values."""
     return {
         "experiment": run.experiment.name,
-        "outcome": str(verdict.outcome),
-        "passed": verdict.passed,
-        "exit_code": int(verdict.exit_code),
-        "requirements": [
-            {"sentence": found.sentence, "status": str(found.status), "reason": found.reason}
-            for found in verdict.findings
-        ],
-        "comparisons": [
-            _describe_comparison(comparison)
-            for comparison in (verdict.comparisons.tuned_base, *verdict.comparisons.stored)
-        ],
-        "arms": {"base": _describe_arm(run.base), "tuned": _describe_arm(run.tuned)},
+        **describe_verdict(run.verdict),
+        "level": run.experiment.gate.level,
+        "arms": {"base": describe_arm(run.base), "tuned": describe_arm(run.tuned)},
         "labels": dataclasses.asdict(run.labels),
         "training": {
             "rows": len(run.splits.train),
@@ -38,10 +32,29 @@ def describe_run(run: Run) -> dict[str, Any]:
             "trainable_parameters": run.trainable_parameters,
         },
         "seconds": run.seconds,
+        "speed_ratio": None if run.speed is None else round(run.speed.median, 4),
     }
 
 
-def _describe_arm(arm: Arm) -> dict[str, Any]:
+def describe_verdict(verdict: Verdict) -> Facts:
+    """Outcome, requirements and comparisons, that of tuned with base first."""
+    return {
+        "outcome": str(verdict.outcome),
+        "passed": verdict.passed,
+        "exit_code": int(verdict.exit_code),
+        "requirements": [
+            {"sentence": found.sentence, "status": str(found.status), "reason": found.reason}
+            for found in verdict.findings
+        ],
+        "comparisons": [
+            describe_comparison(comparison)
+            for comparison in (verdict.comparisons.tuned_base, *verdict.comparisons.stored)
+        ],
+    }
+
+
+def describe_arm(arm: Arm) -> Facts:
+    """What made an arm, and its mean scores."""
     manifest = arm.manifest
     return {
         "scores": manifest.scores,
@@ -55,11 +68,13 @@ def _describe_arm(arm: Arm) -> dict[str, Any]:
     }
 
 
-def _describe_comparison(comparison: Comparison) -> dict[str, Any]:
+def describe_comparison(comparison: Comparison) -> Facts:
+    """Each metric's delta, and what the comparison amounts to."""
     return {
         "title": comparison.title,
         "outcome": str(comparison.outcome),
         "rows": comparison.rows,
+        "seeds": comparison.seeds,
         "changed_outputs": comparison.changed,
         "differences": list(comparison.differences),
         "circumstances": list(comparison.circumstances),
@@ -71,6 +86,8 @@ def _describe_comparison(comparison: Comparison) -> dict[str, Any]:
                 "delta": round(entry.delta, 4),
                 "interval": [_finite(entry.low), _finite(entry.high)],
                 "p_adjusted": round(entry.p, 6),
+                "p_loss": round(entry.p_worse, 6),
+                "by_seed": [round(delta, 4) for delta in entry.by_seed],
                 "smallest_detectable": _finite(entry.detectable),
             }
             for entry in comparison.metrics

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from datetime import UTC, datetime
@@ -10,36 +9,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.atomic import whole_folder
+from harness.baselines.store import name_seed
 from harness.data.rows import write_ledger
 from harness.errors import UsageError
-from harness.report.facts import describe_run
+from harness.report.account import Account, give_account, write_account, write_text
 from harness.report.markdown import write_markdown
 
 if TYPE_CHECKING:
     from harness.experiment import Run
+    from harness.report.checks import CheckLine
 
 DEFAULT_FOLDER = Path("runs")
 
 
-def write_run(run: Run, runs: Path = DEFAULT_FOLDER) -> Path:
-    """Write both arms, the ledger, the losses and the reports; the folder appears as a whole or not at all.
+def write_run(run: Run, runs: Path = DEFAULT_FOLDER, *, checks: tuple[CheckLine, ...] = ()) -> Path:
+    """Write both arms, the rows, the losses and the reports; the folder appears as a whole or not at all.
 
     Returns:
         The new folder.
     """
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     folder = runs / run.experiment.name / f"{moment}-{run.tuned.outputs_hash[:8]}"
+    account = give_account(run, checks)
     with whole_folder(folder) as fresh:
-        run.base.write(fresh / "base")
-        run.tuned.write(fresh / "tuned")
-        losses = [json.dumps({"loss": loss, "step": step}) + "\n" for step, loss in enumerate(run.losses, start=1)]
-        _write(fresh / "losses.jsonl", "".join(losses))
-        _write(fresh / "ledger.jsonl", write_ledger(run.splits))
-        _write(fresh / "experiment.json", run.experiment.model_dump_json(indent=2) + "\n")
-        verdict = json.dumps(describe_run(run), indent=2, ensure_ascii=False, allow_nan=False)
-        _write(fresh / "verdict.json", verdict + "\n")
-        _write(fresh / "report.md", write_markdown(run))
+        write_account(account, fresh)
+        for arm in run.others:
+            arm.write(fresh / name_seed(arm))
+        write_text(fresh / "ledger.jsonl", write_ledger(run.splits))
+        write_reports(account, fresh)
+    keep_out_of_git(runs)
     return folder
+
+
+def write_reports(account: Account, folder: Path) -> None:
+    """Write ``report.md`` and ``report.html``."""
+    from harness.report.html import write_html  # noqa: PLC0415 - matplotlib is slow to import; a typo need not wait
+
+    write_text(folder / "report.md", write_markdown(account))
+    write_text(folder / "report.html", write_html(account))
+
+
+def keep_out_of_git(runs: Path) -> None:
+    """Runs are large and made anew: git need not see them, whatever the project ignores."""
+    if not (runs / ".gitignore").exists():
+        write_text(runs / ".gitignore", "*\n")
 
 
 def require_writable(runs: Path, experiment: str) -> None:
@@ -58,7 +71,3 @@ def require_writable(runs: Path, experiment: str) -> None:
             f"Runs cannot be written to {runs}: {place} is not writable ({error.strerror}).",
             fix="Name another folder with --runs.",
         ) from error
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")

@@ -1,105 +1,139 @@
-"""The verdict as Markdown, for a pull request."""
+"""The verdict as Markdown, for a pull request and for the summary of a GitHub job."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.experiment import say_labels, say_losses
-from harness.report.wording import MARKS, column_titles, metric_cells, say_stored, what_to_do
+from harness.report.wording import (
+    LEGEND,
+    MARKS,
+    column_titles,
+    metric_cells,
+    say_headline,
+    say_requirements,
+    say_stored,
+    what_to_do,
+)
+from harness.tasks.labels import LabelReport
 
 if TYPE_CHECKING:
-    from harness.experiment import Run
+    from harness.report.account import Account
 
 
 SHOWN = 3
 """How many rows with gains are shown, and how many with losses."""
 LONGEST = 300
 """Characters of a text that are shown."""
-LEGEND = (
-    "p is two-sided and adjusted for all metrics (sign flips, max-T). Each interval is of its metric alone. "
-    "*Detectable* is the smallest true difference that these rows show with 80 % power. All in percent points."
-)
+SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
+"""Names the file whose Markdown GitHub shows beside a job."""
 
 
-def write_markdown(run: Run) -> str:
+def write_markdown(account: Account) -> str:
     """The whole report as Markdown."""
-    comparison = run.verdict.comparisons.tuned_base
-    manifest = run.tuned.manifest
+    facts, comparison, manifest = account.facts, account.comparison, account.tuned.manifest
+    weights = [arm.manifest.model.weights[:12] for arm in (account.base, account.tuned)]
     lines = [
-        f"# {run.experiment.name}: {run.verdict.outcome}",
+        f"# {facts['experiment']}: {facts['outcome']}",
         "",
-        f"Tuned against base, {comparison.rows} rows, paired; {comparison.changed} outputs differ.",
+        f"{_escape(say_headline(comparison))} {say_requirements(facts)}",
         "",
-        *_table(column_titles(run), [metric_cells(entry) for entry in comparison.metrics]),
+        f"Tuned against base, {comparison['rows']} rows, paired; {comparison['changed_outputs']} outputs differ.",
+        "",
+        *write_table(column_titles(facts["level"]), map(metric_cells, comparison["metrics"])),
         "",
         LEGEND,
         "",
         "## Requirements",
         "",
         *[
-            f"- {MARKS[found.status]} {_escape(found.sentence)}: **{found.status}** ({_escape(found.reason)})"
-            for found in run.verdict.findings
+            f"- {MARKS[found['status']]} {_escape(found['sentence'])}: **{found['status']}** "
+            f"({_escape(found['reason'])})"
+            for found in facts["requirements"]
         ],
         "",
         "## Stored baseline",
         "",
-        *([f"- {_escape(say_stored(other))}" for other in run.verdict.comparisons.stored] or ["None is stored."]),
+        *([f"- {_escape(say_stored(other))}" for other in facts["comparisons"][1:]] or ["None is stored."]),
         "",
+        *_say_checks(account),
         "## Rows that moved most",
         "",
-        *_say_rows(run),
+        *_say_rows(account),
         "## How it came about",
         "",
-        f"- Labels: {say_labels(run.labels)}.",
-        f"- Evaluation: {run.base.manifest.inputs_cut} of {len(run.base.rows)} inputs were cut.",
-        f"- Training: {_say_training(run)}",
-        f"- Model: `{_escape(manifest.model.name)}`, {manifest.model.parameters:,} parameters; {_say_weights(run)}",
+        f"- Labels: {say_labels(LabelReport(**facts['labels']))}.",
+        f"- Evaluation: {account.base.manifest.inputs_cut} of {len(account.rows)} inputs were cut.",
+        (
+            f"- Training: {facts['training']['rows']} rows, {say_losses(account.losses)}, "
+            f"{facts['training']['trainable_parameters']:,} trainable parameters."
+        ),
+        (
+            f"- Model: {_code(manifest.model.name)}, {manifest.model.parameters:,} parameters; "
+            f"weights of base `{weights[0]}`, of tuned `{weights[1]}`."
+        ),
         f"- Environment: {', '.join(f'{name} {value}' for name, value in manifest.environment.items())}.",
-        f"- Seconds: {', '.join(f'{stage} {seconds:.1f}' for stage, seconds in run.seconds.items())}.",
+        f"- Seconds: {', '.join(f'{stage} {seconds:.1f}' for stage, seconds in facts['seconds'].items())}.",
         "",
         "Signatures:",
         "",
         *[f"- `{signature}`" for signature in manifest.metrics.values()],
         "",
-        what_to_do(run),
+        what_to_do(facts),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _say_rows(run: Run) -> list[str]:
+def append_summary(account: Account, environment: Mapping[str, str] = os.environ) -> None:
+    """Append the report to the summary of the GitHub job that this runs in; outside of one, do nothing.
+
+    A file that cannot be written is a warning: it must not cost a verdict.
+    """
+    if place := environment.get(SUMMARY_VARIABLE):
+        try:
+            with Path(place).open("a", encoding="utf-8", errors="replace", newline="\n") as file:
+                file.write(write_markdown(account) + "\n")
+        except OSError as error:
+            warnings.warn(f"{SUMMARY_VARIABLE} names {place}, which cannot be written: {error}.", stacklevel=2)
+
+
+def _say_checks(account: Account) -> list[str]:
+    lines = [
+        f"- {check.status}: {_escape(check.name)} ({_escape(check.seen)}) {_escape(check.remedy)}".rstrip()
+        for check in account.checks
+    ]
+    return ["## Checks", "", *lines, ""] if lines else []
+
+
+def _say_rows(account: Account) -> list[str]:
     """The rows with the largest gains and the largest losses of the first metric, with their texts."""
-    comparison = run.verdict.comparisons.tuned_base
-    if not comparison.metrics:
-        return []
-    metric = comparison.metrics[0].metric
-    deltas = comparison.column(metric).tolist()
-    order = sorted(range(len(deltas)), key=deltas.__getitem__)
     lines = []
-    for number in dict.fromkeys([*order[: -SHOWN - 1 : -1], *order[:SHOWN]]):
-        base, tuned = run.base.rows[number], run.tuned.rows[number]
-        target = next((row.target for row in run.splits.eval if row.id == base.id), "")
-        lines.append(f"- `{_escape(base.id)}`, {metric} {deltas[number]:+.2f}")
-        for name, text in (("target", target), ("base", base.output), ("tuned", tuned.output)):
-            lines.append(f"  - {name}: {_escape(text[:LONGEST])}")
-    return [*lines, ""]
+    for moved in account.moved_rows(SHOWN):
+        lines.append(f"- {_code(moved.row.id)}, {moved.metric} {moved.delta:+.2f}")
+        for name, text in (("reference", moved.row.references[0]), ("base", moved.base), ("tuned", moved.tuned)):
+            lines.append(f"  - {name}: {_code(text[:LONGEST])}")
+    return [*(lines or ["None moved."]), ""]
 
 
-def _say_training(run: Run) -> str:
-    return f"{len(run.splits.train)} rows, {say_losses(run.losses)}, {run.trainable_parameters:,} trainable parameters."
-
-
-def _say_weights(run: Run) -> str:
-    base, tuned = (arm.manifest.model.weights[:12] for arm in (run.base, run.tuned))
-    return f"weights of base `{base}`, of tuned `{tuned}`."
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+def write_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """The lines of a table, its first column to the left and all others to the right."""
     header = list(header)
     rule = ["---", *["---:"] * (len(header) - 1)]
     return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
 
 
 def _escape(text: str) -> str:
-    """Texts of models and data must not become markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("`", "'").replace("\n", " ")
+    """Names and reasons must not become markup, nor a mention of somebody."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
+    return re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(text.split()))
+
+
+def _code(text: str) -> str:
+    """Texts of models and data as code: no markup, link, image or mention is read there."""
+    plain = " ".join(text.replace("`", "'").split())
+    return f"`{plain}`" if plain else "(empty)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -11,41 +12,56 @@ from rich.text import Text
 
 from harness.comparison import Outcome
 from harness.gate import Status
+from harness.report.facts import describe_run
 from harness.report.wording import MARKS, column_titles, metric_cells, say_stored, what_to_do
 
 if TYPE_CHECKING:
     from harness.experiment import Run
+    from harness.report.facts import Facts
 
-OUTCOME_STYLES = {Outcome.IMPROVED: "bold green", Outcome.REGRESSED: "bold red", Outcome.IDENTICAL: "bold red"}
-STATUS_STYLES = {Status.HOLDS: "green", Status.UNDECIDED: "yellow"}
+OUTCOME_STYLES: dict[str, str] = {
+    Outcome.IMPROVED: "bold green",
+    Outcome.REGRESSED: "bold red",
+    Outcome.IDENTICAL: "bold red",
+}
+STATUS_STYLES: dict[str, str] = {Status.HOLDS: "green", Status.UNDECIDED: "yellow"}
 
 
 def print_run(run: Run, console: Console) -> None:
     """Print headline, table, requirements and the next step."""
-    console.print(render_run(run))
+    console.print(render_facts(describe_run(run)))
 
 
-def render_run(run: Run) -> RenderableType:
+def say_run(run: Run, width: int = 80) -> str:
+    """What `print_run` prints, as plain text."""
+    text = io.StringIO()
+    print_run(run, Console(file=text, width=width, no_color=True))
+    return text.getvalue()
+
+
+def render_facts(facts: Facts) -> RenderableType:
     """Headline, table, requirements and the next step."""
-    comparison = run.verdict.comparisons.tuned_base
+    comparison, *stored = facts["comparisons"]
     headline = Text.assemble(
-        (run.experiment.name, "bold"),
+        (facts["experiment"], "bold"),
         "   ",
-        (str(run.verdict.outcome).upper(), OUTCOME_STYLES.get(run.verdict.outcome, "bold yellow")),
-        f"   tuned vs base, {comparison.rows} rows, paired",
+        (facts["outcome"].upper(), OUTCOME_STYLES.get(facts["outcome"], "bold yellow")),
+        f"   tuned vs base, {comparison['rows']} rows, paired",
     )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in column_titles(run):
-        table.add_column(column, justify="left" if column == "metric" else "right", no_wrap=True)
-    for entry in comparison.metrics:
-        table.add_row(*metric_cells(entry))
-    stored = [Text(f"· {say_stored(other)}", style="dim") for other in run.verdict.comparisons.stored]
+    for column in column_titles(facts["level"]):
+        # Where the place is short, a name takes several lines; a number stays whole.
+        name = column == "metric"
+        table.add_column(column, justify="left" if name else "right", no_wrap=not name, overflow="fold")
+    for entry in comparison["metrics"]:
+        table.add_row(*map(Text, metric_cells(entry)))
+    known = [Text(f"· {say_stored(other)}", style="dim") for other in stored]
     findings = [
         Text.assemble(
-            (f"{MARKS[found.status]} ", STATUS_STYLES.get(found.status, "red")),
-            found.sentence,
-            (f": {found.reason}", "dim"),
+            (f"{MARKS[found['status']]} ", STATUS_STYLES.get(found["status"], "red")),
+            found["sentence"],
+            (f": {found['reason']}", "dim"),
         )
-        for found in run.verdict.findings
+        for found in facts["requirements"]
     ]
-    return Group(headline, table, *stored, *findings, Text(what_to_do(run)))
+    return Group(headline, table, *known, *findings, Text(what_to_do(facts)))

@@ -1,82 +1,124 @@
-"""The words and numbers that every report shares."""
+"""The words and numbers that every report shares; each reads the facts of a run."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from harness.comparison import Outcome
 from harness.gate import Status
 
 if TYPE_CHECKING:
-    from harness.comparison import Comparison, MetricDelta
-    from harness.experiment import Run
+    from harness.report.facts import Facts
 
-MARKS = {
+MARKS: dict[str, str] = {
     Status.HOLDS: "✓",
     Status.FAILS: "✗",
+    Status.NO_CHANGE: "✗",
     Status.UNDECIDED: "?",
     Status.NOT_COMPARABLE: "✗",
     Status.IDENTICAL: "✗",
 }
 """A sign for each status of a requirement."""
 
+LEGEND = (
+    "p is two-sided and adjusted for all metrics (sign flips, max-T). Each interval is of its metric alone. "
+    "Detectable is the smallest true difference that these rows show with 80 % power. All in percent points."
+)
 
-def column_titles(run: Run) -> tuple[str, ...]:
-    """The head of the table of metrics."""
-    confidence = 100 * (1 - run.experiment.gate.level)
-    return ("metric", "base", "tuned", "delta", f"{confidence:g} % interval", "p (adj.)", "detectable")
+
+def column_titles(level: float | None, against: str = "base", candidate: str = "tuned") -> tuple[str, ...]:
+    """The head of the table of metrics; the intervals' level, where it is known."""
+    interval = "interval" if level is None else f"{100 * (1 - level):g} % interval"
+    return ("metric", against, candidate, "delta", interval, "p (adj.)", "detectable")
 
 
-def metric_cells(entry: MetricDelta) -> tuple[str, ...]:
+def metric_cells(entry: Facts) -> tuple[str, ...]:
     """One line of the table of metrics."""
+    low, high = entry["interval"]
     return (
-        entry.metric,
-        f"{entry.against:.2f}",
-        f"{entry.candidate:.2f}",
-        f"{entry.delta:+.2f}",
-        f"{say_number(entry.low)} … {say_number(entry.high)}",
-        f"{entry.p:.4f}",
-        say_number(entry.detectable),
+        entry["metric"],
+        f"{entry['against']:.2f}",
+        f"{entry['candidate']:.2f}",
+        f"{entry['delta']:+.2f}",
+        f"{say_number(low)} … {say_number(high)}",
+        f"{entry['p_adjusted']:.4f}",
+        say_number(entry["smallest_detectable"]),
     )
 
 
-def say_number(value: float) -> str:
+def say_number(value: float | None) -> str:
     """Two decimals, or a dash where the rows are too few for a number."""
-    return f"{value:.2f}" if math.isfinite(value) else "-"
+    return "-" if value is None else f"{value:.2f}"
 
 
-def say_stored(comparison: Comparison) -> str:
-    """A comparison with a stored arm in one line."""
-    if comparison.differences:
-        return f"{comparison.title}: not comparable, different {'; '.join(comparison.differences)}"
-    if comparison.changed == 0:
-        return f"{comparison.title}: all {comparison.rows} outputs are the same{_say_circumstances(comparison)}"
-    furthest = max(comparison.metrics, key=lambda entry: abs(entry.delta))
+def say_headline(comparison: Facts) -> str:
+    """What tuned against base amounts to, in a plain sentence."""
+    rows = comparison["rows"]
+    if comparison["outcome"] == Outcome.NOT_COMPARABLE:
+        return f"Base and tuned cannot be compared: different {'; '.join(comparison['differences'])}."
+    if comparison["outcome"] == Outcome.IDENTICAL:
+        return f"The tuned model says the same as its base in all {rows} rows."
+    if comparison["outcome"] == Outcome.NO_CHANGE:
+        return (
+            f"The tuned model is neither better nor worse than its base, by any difference that matters ({rows} rows)."
+        )
+    if comparison["outcome"] == Outcome.INCONCLUSIVE:
+        return f"{rows} rows are too few to tell whether the tuned model is better than its base."
+    worse = comparison["outcome"] == Outcome.REGRESSED
+    moved = [entry for entry in comparison["metrics"] if (entry["delta"] < 0) == worse]
+    # The surest; of equals the first.
+    entry = min(moved, key=lambda entry: entry["p_adjusted"])
+    low, high = entry["interval"]
+    between = "" if low is None else f" (between {low:+.2f} and {high:+.2f})"
     return (
-        f"{comparison.title}: {comparison.outcome} ({comparison.changed} of {comparison.rows} outputs changed; "
-        f"{furthest.metric} {furthest.delta:+.2f}, needs {say_number(furthest.detectable)} to be seen)"
-        f"{_say_circumstances(comparison)}"
+        f"The tuned model is {'worse' if worse else 'better'} than its base: {entry['metric']} went from "
+        f"{entry['against']:.2f} to {entry['candidate']:.2f}, {entry['delta']:+.2f} points{between}, on {rows} rows."
     )
 
 
-def _say_circumstances(comparison: Comparison) -> str:
+def say_requirements(facts: Facts) -> str:
+    """How many requirements hold, in a sentence."""
+    statuses = [found["status"] for found in facts["requirements"]]
+    if facts["passed"]:
+        return "The one requirement holds." if len(statuses) == 1 else f"All {len(statuses)} requirements hold."
+    counts = [f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)]
+    return f"Of {len(statuses)} requirement{'s' * (len(statuses) > 1)}: {', '.join(counts)}."
+
+
+def say_stored(comparison: Facts) -> str:
+    """A comparison with a stored arm in one line."""
+    title, rows = comparison["title"], comparison["rows"]
+    if comparison["differences"]:
+        return f"{title}: not comparable, different {'; '.join(comparison['differences'])}"
+    changed_since = say_circumstances(comparison)
+    if comparison["changed_outputs"] == 0:
+        return f"{title}: all {rows} outputs are the same{changed_since}"
+    furthest = max(comparison["metrics"], key=lambda entry: abs(entry["delta"]))
+    needed = say_number(furthest["smallest_detectable"])
+    return (
+        f"{title}: {comparison['outcome']} ({comparison['changed_outputs']} of {rows} outputs changed; "
+        f"{furthest['metric']} {furthest['delta']:+.2f}, needs {needed} to be seen){changed_since}"
+    )
+
+
+def say_circumstances(comparison: Facts) -> str:
     """Which settings, versions and devices are others than when the arm was stored."""
-    return f"; changed since: {', '.join(comparison.circumstances)}" if comparison.circumstances else ""
+    return f"; changed since: {', '.join(comparison['circumstances'])}" if comparison["circumstances"] else ""
 
 
-def what_to_do(run: Run) -> str:
+def what_to_do(facts: Facts) -> str:
     """The one next step."""
-    verdict, name = run.verdict, run.experiment.name
-    statuses = {finding.status for finding in verdict.findings}
-    if verdict.outcome is Outcome.IDENTICAL:
+    name, stored = facts["experiment"], facts["comparisons"][1:]
+    statuses = {found["status"] for found in facts["requirements"]}
+    if facts["outcome"] == Outcome.IDENTICAL:
         return "Training changed no word: look at losses.jsonl, then raise learning rate or epochs."
-    if Status.FAILS in statuses:
-        return "Compare the outputs row by row: the rows that moved most stand in report.md of the run's folder."
+    if statuses & {Status.FAILS, Status.NO_CHANGE}:
+        return "Compare the outputs row by row: the rows that moved most stand in report.html of the run's folder."
     if Status.NOT_COMPARABLE in statuses:
         return f"Look at the outputs; if they are what you want, store them: harness baseline accept {name}"
     if Status.UNDECIDED in statuses:
         return "Raise data.eval_rows; how many rows it takes stands beside each requirement."
-    if verdict.comparisons.stored and all(comparison.changed == 0 for comparison in verdict.comparisons.stored):
+    if stored and all(comparison["changed_outputs"] == 0 for comparison in stored):
         return "Nothing to do."
-    return f"To store this run as the baseline: harness baseline accept {name}"
+    why = ' --why "..."' if stored else ""
+    return f"To store this run as the baseline: harness baseline accept {name}{why}"

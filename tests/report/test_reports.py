@@ -5,49 +5,27 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 from rich.console import Console
 
 from harness.arm import Arm
 from harness.baselines import Baseline
-from harness.config import Experiment, GateSettings
-from harness.data.rows import Row, Splits
+from harness.config import Experiment
 from harness.errors import UsageError
 from harness.experiment import Run, judge
+from harness.report.account import give_account
 from harness.report.facts import describe_run
 from harness.report.folder import require_writable, write_run
 from harness.report.markdown import write_markdown
 from harness.report.terminal import print_run
+from harness.report.wording import say_headline
 from harness.requirements import parse_requirement
-from harness.tasks.labels import LabelReport
 from tests.arms import make_arm
-
-
-def make_run(base: Sequence[float], tuned: Sequence[float], *, stored: Arm | None = None, require: str = "") -> Run:
-    """A run made by hand, with rows whose texts try to break out of every format."""
-    hostile = '<script>alert("x")</script> | `b` & \n # c'
-    settings = GateSettings(require=(require or "tuned must beat base on rouge1",))
-    experiment = Experiment(name="x", gate=settings)
-    base_arm = make_arm(base, outputs=[f"{hostile} {n}" for n in range(len(base))])
-    tuned_arm = make_arm(tuned, outputs=[f"t {n}" for n in range(len(tuned))], role="tuned", weights="w2")
-    requirements = [parse_requirement(sentence, ("rouge1",)) for sentence in settings.require]
-    baseline = Baseline(base=stored, tuned=stored) if stored else None
-    row = Row(id=hostile, input=hostile, target=hostile)
-    return Run(
-        experiment=experiment,
-        splits=Splits(train=(row,), eval=(Row(id="1", input="other", target="t"),)),
-        labels=LabelReport(rows=1, supervised_tokens=3, masked_tokens=1, targets_cut=0, inputs_cut=0),
-        base=base_arm,
-        tuned=tuned_arm,
-        losses=(3.0, 1.0),
-        trainable_parameters=10,
-        seconds={"tune": 1.0},
-        verdict=judge(experiment, base_arm, tuned_arm, baseline, requirements),
-    )
+from tests.runs import make_run
 
 
 def render(run: Run, width: int = 80) -> str:
@@ -84,7 +62,7 @@ def test_few_rows_show_no_invented_numbers() -> None:
     assert metric["interval"] == [None, None]
     assert metric["smallest_detectable"] is None
     json.dumps(describe_run(run), allow_nan=False)
-    assert "inf" not in write_markdown(run).split("## ")[0]
+    assert "inf" not in write_markdown(give_account(run)).split("## ")[0]
 
 
 @pytest.mark.parametrize(
@@ -98,22 +76,61 @@ def test_few_rows_show_no_invented_numbers() -> None:
 def test_next_step_fits_the_verdict(run: Run, advice: str) -> None:
     """What to do depends on what was found."""
     assert advice in " ".join(render(run).split())
-    assert advice in write_markdown(run)
+    assert advice in write_markdown(give_account(run))
+
+
+@pytest.mark.parametrize(
+    ("run", "sentence"),
+    [
+        (
+            make_run([50.0, 51.0] * 50, [70.0, 72.0] * 50),
+            "better than its base: rouge1 went from 50.50 to 71.00",
+        ),
+        (
+            make_run([50.0, 51.0] * 50, [10.0, 12.0] * 50),
+            "worse than its base: rouge1 went from 50.50 to 11.00",
+        ),
+        (make_run([50.0, 51.0] * 50, [50.1, 50.9] * 50), "The tuned model is neither better nor worse"),
+        (make_run([1.0, 2.0, 3.0], [5.0, 6.0, 8.0]), "3 rows are too few to tell"),
+    ],
+)
+def test_headline_is_a_plain_sentence(run: Run, sentence: str) -> None:
+    """Each outcome has a sentence that says it in words, with the numbers that it rests on."""
+    assert sentence in say_headline(give_account(run).comparison)
+
+
+def test_headline_names_the_surest_metric() -> None:
+    """Of several metrics that moved the verdict's way the one is named that decided it, not that which moved most."""
+    entry = {"against": 1.0, "candidate": 2.0, "interval": [0.5, 1.5]}
+    metrics = [
+        {"metric": "fell", "delta": -9.0, "p_adjusted": 0.001, **entry},
+        {"metric": "unsure", "delta": 5.0, "p_adjusted": 0.4, **entry},
+        {"metric": "sure", "delta": 1.0, "p_adjusted": 0.01, **entry},
+    ]
+    facts = {"outcome": "improved", "rows": 9, "metrics": metrics}
+    assert "better than its base: sure went" in say_headline(facts)
+    assert "worse than its base: fell went" in say_headline({**facts, "outcome": "regressed"})
 
 
 def test_texts_cannot_break_out_of_markdown(better: Run) -> None:
-    """Names and reasons are escaped."""
-    finding = dataclasses.replace(better.verdict.findings[0], reason="<script> | `x`")
+    """Read as CommonMark, the report holds no HTML, image or link, whatever models, data and reasons say."""
+    hostile = "<script> | `x` ![i](http://x.example) [l](http://x.example) <http://x.example> *b* @somebody"
+    finding = dataclasses.replace(better.verdict.findings[0], reason=hostile)
     verdict = dataclasses.replace(better.verdict, findings=(finding,))
-    text = write_markdown(dataclasses.replace(better, verdict=verdict))
-    assert "<script>" not in text
-    assert "\\|" in text
+    rows = [row.model_copy(update={"output": f"{row.output} {hostile}"}) for row in better.base.rows]
+    base = better.base.model_copy(update={"rows": tuple(rows)})
+    text = write_markdown(give_account(dataclasses.replace(better, verdict=verdict, base=base)))
+    tokens = [child for token in MarkdownIt().parse(text) for child in (token, *(token.children or ()))]
+    assert not {"html_block", "html_inline", "image", "link_open"} & {token.type for token in tokens}
+    assert hostile.replace("`", "'") in {
+        token.content[-len(hostile) :] for token in tokens if token.type == "code_inline"
+    }
 
 
 def test_stored_baseline_is_reported_everywhere() -> None:
     """A stored arm with other rows is named as not comparable; an equal one as the same."""
     other = make_run([1.0] * 6, [9.0, 8.0] * 3, stored=make_arm([1.0] * 6, ids=list("abcdef")))
-    for text in (" ".join(render(other).split()), write_markdown(other)):
+    for text in (" ".join(render(other).split()), write_markdown(give_account(other))):
         assert "not comparable, different rows (0 of 6 rows are the same)" in text
     same = make_run([1.0] * 6, [9.0, 8.0] * 3)
     equal = judge_against(same, same.tuned)
@@ -133,10 +150,11 @@ def test_run_folder_is_whole_and_readable(better: Run, tmp_path: Path) -> None:
     assert Arm.read(first / "base") == better.base
     assert Arm.read(first / "tuned") == better.tuned
     ledger = [json.loads(line) for line in (first / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [line["split"] for line in ledger] == ["train", "eval"]
+    assert [line["split"] for line in ledger] == ["train", *["eval"] * 50]
     assert json.loads((first / "verdict.json").read_text(encoding="utf-8")) == describe_run(better)
     assert Experiment.model_validate_json((first / "experiment.json").read_text(encoding="utf-8")) == better.experiment
     assert sorted(path.name for path in (tmp_path / "x").iterdir()) == [first.name, second.name]
+    assert (tmp_path / ".gitignore").read_text(encoding="utf-8") == "*\n"
 
 
 def test_place_that_cannot_be_written_is_found_before_training(tmp_path: Path) -> None:

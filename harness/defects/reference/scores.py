@@ -17,7 +17,7 @@ from harness.checks.parts import ComparisonParts
 from harness.checks.pipeline import Declared, Pipeline
 from harness.defects.reference.rows import read_splits
 from harness.defects.reference.seq2seq import LONGEST, score_rouge
-from harness.statistics import sign_flip_test
+from harness.statistics import draw_flips
 
 FLIPS = 1000
 
@@ -46,13 +46,13 @@ def clean_up(text: str) -> str:
 def decide(base: Sequence[float], tuned: Sequence[float]) -> bool:
     """Whether two arms differ over the same rows: a paired sign-flip test at 5 %."""
     deltas = np.subtract(tuned, base)[:, None]
-    return min(sign_flip_test(deltas, alternative="two-sided", flips=FLIPS).p) <= 0.05  # noqa: PLR2004 - the level
+    return float(draw_flips(deltas, flips=FLIPS).p_values("two-sided")[0]) <= 0.05  # noqa: PLR2004 - the level
 
 
 def decide_runs(base: Sequence[Sequence[float]], tuned: Sequence[Sequence[float]]) -> bool:
     """Whether two arms of several seeds differ: Welch's t of the seeds' means, at 5 % with 6 degrees of freedom."""
     means = [[statistics.fmean(run) for run in runs] for runs in (base, tuned)]
-    error = sum(statistics.variance(values) / len(values) for values in means) ** 0.5
+    error: float = sum(statistics.variance(values) / len(values) for values in means) ** 0.5
     difference: float = abs(statistics.fmean(means[1]) - statistics.fmean(means[0]))
     return difference > 2.447 * error
 

@@ -1,0 +1,190 @@
+"""The account of a run: all that its reports show, from the run itself or from the folder it was written to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from harness.arm import Arm
+from harness.config import Experiment
+from harness.data.rows import Row
+from harness.errors import UsageError
+from harness.report.checks import CheckLine, read_checks, write_checks
+from harness.report.facts import Facts, describe_run
+
+if TYPE_CHECKING:
+    from harness.experiment import Run
+    from harness.probes import CheckResult
+
+NEEDED = ("experiment", "outcome", "passed", "level", "requirements", "comparisons", "arms", "labels", "training")
+"""What the facts of a run must hold for a report."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovedRow:
+    """One evaluation row, what both models said, and how its score moved."""
+
+    row: Row
+    base: str
+    tuned: str
+    metric: str
+    base_score: float
+    tuned_score: float
+
+    @property
+    def delta(self) -> float:
+        """Tuned less base, in the metric's unit."""
+        return self.tuned_score - self.base_score
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """All that the reports of a run show.
+
+    Args:
+        facts: the run as JSON values.
+        experiment: what was run.
+        base: the base's arm.
+        tuned: the tuned model's arm.
+        rows: the evaluation rows, in the arms' order.
+        losses: the training loss of each step, in nats per token.
+        checks: what was checked besides; maybe nothing.
+    """
+
+    facts: Facts
+    experiment: Experiment
+    base: Arm
+    tuned: Arm
+    rows: tuple[Row, ...]
+    losses: tuple[float, ...]
+    checks: tuple[CheckLine, ...] = ()
+
+    @property
+    def comparison(self) -> Facts:
+        """Tuned against base."""
+        comparison: Facts = self.facts["comparisons"][0]
+        return comparison
+
+    @property
+    def metric(self) -> str | None:
+        """The metric by which rows are ranked: the first; nothing where nothing was compared."""
+        metrics = self.comparison["metrics"]
+        return metrics[0]["metric"] if metrics else None
+
+    def moved_rows(self, count: int) -> tuple[MovedRow, ...]:
+        """The rows that gained most, then those that lost most, at most ``count`` of each; none that stayed."""
+        if self.metric is None:
+            return ()
+        metric = self.metric
+        every = [
+            MovedRow(
+                row=row,
+                base=base.output,
+                tuned=tuned.output,
+                metric=metric,
+                base_score=base.scores[metric],
+                tuned_score=tuned.scores[metric],
+            )
+            for row, base, tuned in zip(self.rows, self.base.rows, self.tuned.rows, strict=True)
+        ]
+        gains = sorted((moved for moved in every if moved.delta > 0), key=lambda moved: -moved.delta)
+        losses = sorted((moved for moved in every if moved.delta < 0), key=lambda moved: moved.delta)
+        return (*gains[:count], *losses[:count])
+
+
+def give_account(run: Run, checks: tuple[CheckLine, ...] = ()) -> Account:
+    """The account of a run in memory; with the checks that the run itself made, where no others are given."""
+    made = () if run.checks is None else tuple(map(_describe_check, run.checks.results))
+    return Account(
+        facts=describe_run(run),
+        experiment=run.experiment,
+        base=run.base,
+        tuned=run.tuned,
+        rows=run.splits.eval,
+        losses=run.losses,
+        checks=checks or made,
+    )
+
+
+def _describe_check(result: CheckResult) -> CheckLine:
+    return CheckLine.model_validate(
+        {"name": result.check.name, "status": str(result.status), "seen": result.seen, "remedy": result.remedy}
+    )
+
+
+def write_account(account: Account, folder: Path) -> None:
+    """Write what `read_account` reads."""
+    account.base.write(folder / "base")
+    account.tuned.write(folder / "tuned")
+    losses = ({"loss": loss, "step": step} for step, loss in enumerate(account.losses, start=1))
+    rows = (
+        {"id": row.id, "input": row.input, "references": row.references, "target": row.target} for row in account.rows
+    )
+    write_text(folder / "losses.jsonl", "".join(json.dumps(line) + "\n" for line in losses))
+    write_text(folder / "eval-rows.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in rows))
+    write_text(folder / "experiment.json", account.experiment.model_dump_json(indent=2) + "\n")
+    write_text(folder / "verdict.json", json.dumps(account.facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    if account.checks:
+        write_text(folder / "checks.json", write_checks(account.checks))
+
+
+def read_account(folder: Path) -> Account:
+    """The account of a run that was written to disk.
+
+    Raises:
+        UsageError: the folder holds no whole run.
+        BaselineError: one of its arms is missing or was edited.
+    """
+    facts = _parse(folder / "verdict.json", json.loads)
+    if not isinstance(facts, dict) or (missing := [name for name in NEEDED if name not in facts]):
+        lacking = ", ".join(missing) if isinstance(facts, dict) else "everything"
+        raise _no_run(folder / "verdict.json", f"it lacks {lacking}")
+    base, tuned = Arm.read(folder / "base"), Arm.read(folder / "tuned")
+    rows = _parse(folder / "eval-rows.jsonl", lambda text: tuple(map(_read_row, _lines(text))))
+    if [row.id for row in rows] != [row.id for row in base.rows]:
+        raise _no_run(folder / "eval-rows.jsonl", "its rows are not those of the arms")
+    return Account(
+        facts=facts,
+        experiment=_parse(folder / "experiment.json", Experiment.model_validate_json),
+        base=base,
+        tuned=tuned,
+        rows=rows,
+        losses=_parse(folder / "losses.jsonl", lambda text: tuple(float(line["loss"]) for line in _lines(text))),
+        checks=read_checks(folder / "checks.json") if (folder / "checks.json").exists() else (),
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 with the same line ends on every system; what is no Unicode, as a model may say, becomes "?"."""
+    path.write_text(text, encoding="utf-8", errors="replace", newline="\n")
+
+
+def _lines(text: str) -> list[Any]:
+    return [json.loads(line) for line in text.split("\n") if line]
+
+
+def _read_row(line: Mapping[str, Any]) -> Row:
+    return Row(id=line["id"], input=line["input"], target=line["target"], references=tuple(line["references"]))
+
+
+def _parse(path: Path, read: Callable[[str], T]) -> T:
+    try:
+        return read(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _no_run(path, str(error.strerror)) from error
+    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
+        raise _no_run(path, f"{type(error).__name__}: {error}") from error
+
+
+def _no_run(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"{path} is no part of a whole run: {reason}.",
+        fix="Name a folder that this version of harness run wrote, as runs/EXPERIMENT/TIME-HASH.",
+    )

@@ -1,0 +1,75 @@
+"""The files with which a project starts: settings, tests, a place for baselines, a workflow, a tox environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib import resources
+from pathlib import Path
+
+from harness.errors import UsageError
+
+FILES = {
+    "harness.toml": "harness.toml.in",
+    "tests/test_finetuned_model.py": "test_finetuned_model.py.in",
+    "baselines/README.md": "baselines.md.in",
+    ".github/workflows/fine-tuning.yml": "workflow.yml.in",
+    "tox.ini": "tox.ini.in",
+}
+"""Place in the project to template."""
+
+
+def write_project(folder: Path, *, name: str | None = None) -> list[Path]:
+    """Write every file, or none where one of them is there already.
+
+    Args:
+        folder: the project's folder; it is made where there is none.
+        name: the experiment's name; made of the folder's name by default.
+
+    Returns:
+        The new files.
+
+    Raises:
+        UsageError: a file is in the way, or the folder cannot be written.
+    """
+    targets = {folder / place: template for place, template in FILES.items()}
+    in_the_way = [str(path) for path in _occupied(folder, targets)]
+    if in_the_way:
+        raise UsageError(
+            f"There already: {', '.join(in_the_way)}. Nothing was written.",
+            why="harness init overwrites nothing.",
+            fix="Move it away, or start in another folder: harness init FOLDER.",
+        )
+    texts = {path: _fill(template, name or name_after(folder)) for path, template in targets.items()}
+    written: list[Path] = []
+    try:
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8", newline="\n") as file:
+                written.append(path)
+                file.write(text)
+    except OSError as error:
+        for path in written:
+            path.unlink()
+        raise UsageError(
+            f"{error.filename} cannot be written: {error.strerror}.", fix="Choose another folder."
+        ) from error
+    return written
+
+
+def name_after(folder: Path) -> str:
+    """An experiment's name after a folder's."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.absolute().name).strip("-._")[:100]
+    return plain or "fine-tuning"
+
+
+def _occupied(folder: Path, targets: dict[Path, str]) -> list[Path]:
+    """What is in the way: the files themselves, and anything but a folder where one is needed."""
+    found = [path for path in targets if os.path.lexists(path)]
+    parents = {parent for path in targets for parent in path.parents if parent == folder or folder in parent.parents}
+    return [*found, *sorted(parent for parent in parents if os.path.lexists(parent) and not parent.is_dir())]
+
+
+def _fill(template: str, name: str) -> str:
+    text = (resources.files("harness") / "project" / template).read_text(encoding="utf-8")
+    return text.replace("{name}", name)

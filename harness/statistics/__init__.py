@@ -1,0 +1,8 @@
+"""Paired statistics over rows: pure functions, numpy in, numbers out, the source beside each."""
+
+from harness.statistics.evidence import Evidence
+from harness.statistics.flips import Alternative, Flips, draw_flips
+from harness.statistics.power import POWER, can_decide
+from harness.statistics.yes_no import is_yes_no
+
+__all__ = ["POWER", "Alternative", "Evidence", "Flips", "can_decide", "draw_flips", "is_yes_no"]

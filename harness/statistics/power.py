@@ -1,0 +1,60 @@
+"""The first question: can this many rows decide at all?"""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+import numpy as np
+from numpy.typing import NDArray
+
+POWER = 0.8
+"""The power at which the smallest detectable effect is stated."""
+Floats = NDArray[np.float64]
+
+
+def can_decide(rows: int, level: float) -> bool:
+    """Whether any result of this many rows could reach the level in a two-sided test: 2 of 2^rows flips must do."""
+    return 2.0 ** (1 - rows) <= level
+
+
+def detectable_effect(deltas: Floats, critical: float) -> tuple[float, ...]:
+    """For each metric the smallest true mean delta that the test finds with 80 % power, in the metric's unit.
+
+    Infinite where the rows are too few, or where no row moved and so nothing is known of their spread.
+
+    Args:
+        deltas: (rows, metrics) float64.
+        critical: the critical value of the test, see `Flips.critical_value`.
+
+    Source: Bloom 1995, "Minimum Detectable Effects", Evaluation Review 19, with the test's own critical value, turned
+    from the scale of z into that of t, in place of the normal one.
+    """
+    rows = len(deltas)
+    if rows <= critical**2:
+        return (math.inf,) * int(deltas.shape[1])
+    # z = sum / root of the sum of squares cannot pass sqrt(rows); t can.
+    as_t = critical * math.sqrt((rows - 1) / (rows - critical**2))
+    effects = deltas.std(axis=0, ddof=1) / math.sqrt(rows) * (as_t + power_quantile())
+    return tuple(float(effect) if effect > 0 else math.inf for effect in effects)
+
+
+def rows_needed(deltas: Floats, critical: float, effect: float, level: float) -> int:
+    """How many rows would detect ``effect`` (in the metric's unit) with 80 % power, judged by the rows at hand.
+
+    Args:
+        deltas: (rows,) float64.
+        critical: the critical value of the test; a normal one is used where it is infinite.
+        effect: the true mean delta to detect, above 0.
+        level: the level of the test.
+    """
+    if math.isinf(critical):
+        critical = statistics.NormalDist().inv_cdf(1 - level / 2)
+    spread = float(deltas.std(ddof=1)) if len(deltas) > 1 else 0.0
+    fewest = 1 + math.ceil(math.log2(1 / level))
+    return max(fewest, math.ceil((spread * (critical + power_quantile()) / effect) ** 2))
+
+
+def power_quantile() -> float:
+    """How many standard errors above the critical value an effect must lie to be found with 80 % power."""
+    return statistics.NormalDist().inv_cdf(POWER)

@@ -1,0 +1,82 @@
+"""From the base to one tuned model a seed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from harness.config import Experiment
+from harness.errors import TrainingError
+from harness.guards import guard_identity
+from harness.methods import METHODS, Method
+
+if TYPE_CHECKING:
+    from harness.models.loading import LoadedModel
+    from harness.tasks.task import Collator, EncodedRow
+    from harness.training import Trained
+
+
+class Clock:
+    """Seconds of each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the seconds of the block to those of the stage."""
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - began, 3)
+
+
+def tune_each_seed(
+    experiment: Experiment,
+    loaded: LoadedModel,
+    rows: Sequence[EncodedRow],
+    collator: Collator,
+    *,
+    method: Method | None,
+    clock: Clock,
+) -> Iterator[tuple[Experiment, LoadedModel, Trained]]:
+    """Train one model a seed, and make sure each time that base and tuned are two.
+
+    Args:
+        experiment: says with which seeds, and by which method.
+        loaded: the base; it is not changed.
+        rows: encoded training rows.
+        collator: pads them.
+        method: a user's own way to fine-tune, in place of the experiment's.
+        clock: takes the time of the training.
+
+    Yields:
+        The experiment with that seed, the tuned model, and how it came about.
+
+    Raises:
+        TrainingError: the method returned something else than a trained model.
+        IdentityError: base and tuned are one model.
+    """
+    before = loaded.identify()
+    for seed in range(experiment.training.seed, experiment.training.seed + experiment.repeats):
+        seeded = experiment.override({"training.seed": seed})
+        with clock.stage("tune"):
+            trained = (method or METHODS[experiment.method])(
+                loaded.model, loaded.tokenizer, rows, collator, seeded.training
+            )
+            if not hasattr(trained, "model"):
+                raise TrainingError(
+                    f"The method returned a {type(trained).__name__}.",
+                    fix="Return harness.Trained(model=..., losses=..., trainable_parameters=...).",
+                )
+            tuned = loaded.with_weights_of(trained.model)
+            guard_identity(base=before, base_after=loaded.identify(), tuned=tuned.identify())
+        yield seeded, tuned, trained
+
+
+def name_method(experiment: Experiment, method: Method | None) -> str:
+    """The method's name; of a user's own function where it stands."""
+    if method is None:
+        return experiment.method
+    return f"{method.__module__}:{getattr(method, '__qualname__', method)}"
