@@ -76,6 +76,8 @@ def _difference(said: str, got: str) -> tuple[str, tuple[str, ...]]:
 @check("I1", "generation", needs=("classify", "encode", "make_model", "tokenizer"))
 def a_sure_model_is_classified_right(evidence: Evidence) -> str:
     """A model that is sure of a row's label, written as in training, is read as that label."""
+    if not evidence.writes_text(evidence.model()):
+        raise CheckSkipped("the model has a head for classes, and writes no label")
     rows = _rows_of_each_label(evidence)
     answers, gold = [], []
     for row in rows:

@@ -119,6 +119,7 @@ def _start(hash_seed: int) -> subprocess.Popen[bytes]:
         # Threads of before a fork are not there behind it: waiting for them is slow, or never ends.
         "OMP_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONWARNINGS": "ignore",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
     return subprocess.Popen(

@@ -125,7 +125,7 @@ def beam_scores_are_the_likelihood_per_length(evidence: Evidence) -> str:
         for place, (prompt, beam) in enumerate(zip(prompts, beams, strict=True)):
             if not isinstance(beam, Sequence) or len(beam) != 2:  # noqa: PLR2004 - tokens and score
                 raise PartError("generate_scored should return a pair of token ids and a score for each row.")
-            tokens, score = [int(token) for token in beam[0]], float(beam[1])
+            tokens, score = _up_to_end([int(token) for token in beam[0]], stop), float(beam[1])
             if not tokens:
                 continue
             # The closing token may have been cut off, and may or may not count as a part of the length.
@@ -141,6 +141,11 @@ def beam_scores_are_the_likelihood_per_length(evidence: Evidence) -> str:
                     remedy="Divide by the number of new tokens of the row itself, without prompt and padding.",
                 )
     return f"{len(rows)} beams at the length penalties 1 and 2"
+
+
+def _up_to_end(tokens: list[int], stop: list[int]) -> list[int]:
+    """Tokens up to and with the first that closes; what stands behind it is padding, whatever its id."""
+    return next((tokens[: place + 1] for place, token in enumerate(tokens) if token in stop), tokens)
 
 
 @check("I2", "generation", needs=("score_continuation", "tokenizer", "make_model"))

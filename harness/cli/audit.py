@@ -45,7 +45,7 @@ def audit_command(
     PIPELINE is module:attribute or path/to/file.py:attribute and names a harness.Pipeline, or a function that returns
     one. Exit code 0: no check failed; 1: a check failed; 6: a part of the pipeline raised; 4: nothing could be checked.
     """
-    quiet_libraries()
+    quiet_libraries(bars=False)
     sys.path.insert(0, str(Path.cwd()))
     from harness.checks.suite import audit, choose_checks, load_pipeline
 

@@ -52,7 +52,7 @@ def defects_command(
     NAMES choose defects; all of them by default. Exit code 0: each is caught and no clean pipeline raises an alarm;
     1: otherwise.
     """
-    quiet_libraries()
+    quiet_libraries(bars=False)
     from harness.defects.catalogue import all_defects
 
     chosen = _choose(all_defects(), names)

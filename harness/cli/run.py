@@ -124,10 +124,10 @@ def parse_change(change: str) -> tuple[str, object]:
         return name.strip(), value
 
 
-def quiet_libraries() -> None:
-    """No progress bars but on a terminal, and no advice from libraries between our lines."""
+def quiet_libraries(*, bars: bool = True) -> None:
+    """No progress bars but on a terminal, if at all, and no advice from libraries between our lines."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    if not sys.stderr.isatty():
+    if not bars or not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("TQDM_DISABLE", "1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -139,7 +140,7 @@ def make_matrix(
         by_reference.setdefault(entry.reference, []).append(entry.name)
     done: dict[str, Audited] = {}
     with ProcessPoolExecutor(
-        workers or os.cpu_count(), mp_context=get_context("spawn"), initializer=_use_one_thread
+        workers or os.cpu_count(), mp_context=get_context("spawn"), initializer=_prepare_worker
     ) as pool:
         tasks = [pool.submit(audit_clean, entry) for entry in clean]
         for names in sorted(by_reference.values(), key=len, reverse=True):
@@ -219,7 +220,8 @@ def _same(one: object, other: object) -> bool:
     return one is other or (not callable(one) and isinstance(one, str | int | float | tuple | dict) and one == other)
 
 
-def _use_one_thread() -> None:
+def _prepare_worker() -> None:
     import torch  # noqa: PLC0415 - it is the worker that needs it
 
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")

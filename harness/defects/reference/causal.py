@@ -20,6 +20,7 @@ from harness.defects.reference.seq2seq import (
     read_rows,
     score_rouge,
     train_rows,
+    up_to_first,
 )
 
 
@@ -161,11 +162,6 @@ def generate_scored(
         (up_to_first(ids.tolist()[start:], eos), float(score))
         for ids, score in zip(found.sequences, found.sequences_scores, strict=True)
     ]
-
-
-def up_to_first(ids: list[int], end: int) -> list[int]:
-    """Ids up to and with the first ``end``; all of them where there is none."""
-    return ids[: ids.index(end) + 1] if end in ids else ids
 
 
 def score_continuation(

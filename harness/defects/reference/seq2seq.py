@@ -154,18 +154,15 @@ def generate_scored(
             **prompt_batch(tokenizer, rows), num_beams=3, max_new_tokens=12, length_penalty=length_penalty,
             do_sample=False, return_dict_in_generate=True, output_scores=True,
         )  # fmt: skip
-    pad = tokenizer.pad_token_id
     return [
-        (strip_padding(ids.tolist()[1:], pad), float(score))
+        (up_to_first(ids.tolist()[1:], tokenizer.eos_token_id), float(score))
         for ids, score in zip(found.sequences, found.sequences_scores, strict=True)
     ]
 
 
-def strip_padding(ids: list[int], pad: int) -> list[int]:
-    """Ids without the padding at their end."""
-    while ids and ids[-1] == pad:
-        ids = ids[:-1]
-    return ids
+def up_to_first(ids: list[int], end: int) -> list[int]:
+    """Ids up to and with the first ``end``; all of them where there is none."""
+    return ids[: ids.index(end) + 1] if end in ids else ids
 
 
 def evaluate_rows(
