@@ -177,7 +177,7 @@ def score_per_whole_length(clean: Pipeline) -> Pipeline:
         best = scores.reshape(-1, beams).argmax(1) + beams * torch.arange(len(rows))
         start = batch["input_ids"].shape[1]
         return [
-            (causal.up_to_first(found.sequences[index, start:].tolist(), tokenizer.eos_token_id), float(scores[index]))
+            (seq2seq.up_to_first(found.sequences[index, start:].tolist(), tokenizer.eos_token_id), float(scores[index]))
             for index in best
         ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from harness.checks.parts import ComparisonParts
 from harness.checks.pipeline import Pipeline
 from harness.defects.defect import defect
 from harness.defects.reference.lora import (
@@ -20,6 +22,7 @@ from harness.defects.reference.lora import (
     T5_TARGETS,
     load_adapter,
     lora_config,
+    make_arms,
     peft,
     save_adapter,
     with_adapters,
@@ -63,7 +66,8 @@ def base_model_mutated_in_place(clean: Pipeline) -> Pipeline:
         loaded: torch.nn.Module = peft().PeftModel.from_pretrained(base, folder, is_trainable=trainable)
         return loaded
 
-    return with_adapters(clean, wrap=wrap, load=load, baseline=lambda model, base: base)  # noqa: ARG005
+    planted = with_adapters(clean, wrap=wrap, load=load, baseline=lambda model, base: base)  # noqa: ARG005
+    return replace(planted, comparison=ComparisonParts(arms=lambda: make_arms(clean, wrap, load)))
 
 
 @defect(

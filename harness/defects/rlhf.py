@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from harness.checks.pipeline import Pipeline
 from harness.defects.defect import defect
-from harness.defects.reference import causal, reinforcement
+from harness.defects.reference import causal, reinforcement, seq2seq
 from harness.defects.reference.loop import IGNORE_INDEX
 from harness.defects.reference.reinforcement import BETA, Ids, Pair
 
@@ -80,7 +80,7 @@ def sampled_from_another_distribution(clean: Pipeline) -> Pipeline:
                 pad_token_id=tokenizer.pad_token_id,
             )  # fmt: skip
         new = ids[:, batch["input_ids"].shape[1] :].tolist()
-        return [causal.up_to_first(response, tokenizer.eos_token_id) for response in new]
+        return [seq2seq.up_to_first(response, tokenizer.eos_token_id) for response in new]
 
     return with_parts(clean, sample=sample)
 

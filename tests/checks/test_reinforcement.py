@@ -17,7 +17,7 @@ from harness.checks.check import Status
 from harness.checks.pipeline import Pipeline
 from harness.checks.preferences import overlap, runs_score, stretched
 from harness.checks.sampling import divergent_logprobs, ended, known_policy, weigh
-from harness.defects.reference import causal, reinforcement
+from harness.defects.reference import reinforcement, seq2seq
 from harness.defects.reference.reinforcement import BETA, Ids, Pair
 from harness.defects.rlhf import with_parts
 from tests.checks.planted import audit_with, checks_of, complaints, failures
@@ -95,7 +95,7 @@ def sample_with(policy: Any, prompts: Sequence[Ids], seed: int, **settings: Any)
         )
     stop = TOKENIZER.eos_token_id
     return [
-        [token for token in causal.up_to_first(row, stop) if token != stop]
+        [token for token in seq2seq.up_to_first(row, stop) if token != stop]
         for row in ids[:, batch["input_ids"].shape[1] :].tolist()
     ]
 
@@ -410,7 +410,7 @@ def test_weighing_tells_honest_draws_from_sharpened_ones(power: float) -> None:
     assert sum(map(math.exp, logprobs.values())) == pytest.approx(1)
     generator = torch.Generator().manual_seed(0)
     drawn = torch.multinomial((logits / power).softmax(-1), 64 * 32, replacement=True, generator=generator)
-    draw = weigh([causal.up_to_first(row, stop) for row in drawn.reshape(64, 32).tolist()], logprobs, stop)
+    draw = weigh([seq2seq.up_to_first(row, stop) for row in drawn.reshape(64, 32).tolist()], logprobs, stop)
     assert draw.foreign == 0
     if power == 1:
         assert abs(draw.z_surprise) < 3

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
-from harness.checks.parts import AdapterParts
+from harness.checks.parts import AdapterParts, ComparisonParts
 from harness.checks.pipeline import Pipeline
 from harness.defects.reference import causal, classifier, models, seq2seq, tokenizers
 from harness.errors import UsageError
@@ -54,6 +55,23 @@ def make_pipeline(around: Pipeline, targets: Sequence[str], *, name: str, head: 
             load_each=load_each,
         ),
     )
+
+
+def make_arms(
+    around: Pipeline, wrap: Callable[..., Any], load: Callable[..., Any], *, epochs: int = 30
+) -> dict[str, dict[str, Any]]:
+    """What base and tuned say of a few rows, the tuned model loaded from its saved adapter."""
+    assert around.make_model and around.train and around.splits  # noqa: S101, PT018 - of the reference
+    rows = around.splits()["train"][:4]
+    base = around.make_model(0)
+    with TemporaryDirectory() as folder:
+        save_adapter(around.train(wrap(base), rows, epochs=epochs), Path(folder))
+        tuned = load(base, Path(folder))
+    says = partial(seq2seq.generate_texts, tokenizers.t5_tokenizer())
+    return {
+        role: {"ids": [row["id"] for row in rows], "outputs": says(model, rows)}
+        for role, model in (("tuned", tuned), ("base", base))
+    }
 
 
 def lora_config(targets: Sequence[str], head: str | None = None) -> Any:
@@ -106,7 +124,12 @@ def with_adapters(pipeline: Pipeline, **changes: Callable[..., Any]) -> Pipeline
     return replace(pipeline, adapters=replace(pipeline.adapters, **changes))
 
 
-SEQ2SEQ = make_pipeline(seq2seq.PIPELINE, T5_TARGETS, name="lora")
+SEQ2SEQ = replace(
+    make_pipeline(seq2seq.PIPELINE, T5_TARGETS, name="lora"),
+    comparison=ComparisonParts(
+        arms=partial(make_arms, seq2seq.PIPELINE, partial(wrap_base, T5_TARGETS, None), load_adapter)
+    ),
+)
 CAUSAL = make_pipeline(
     causal.make_pipeline(tokenizers.causal_tokenizer(), models.make_gpt2), GPT2_TARGETS, name="lora-causal"
 )

@@ -18,7 +18,7 @@ from transformers import LlamaConfig, LlamaForSequenceClassification, PreTrained
 
 from harness.checks.parts import ReinforcementParts
 from harness.checks.pipeline import Declared, Pipeline
-from harness.defects.reference import causal, models, tokenizers
+from harness.defects.reference import causal, models, seq2seq, tokenizers
 from harness.defects.reference.loop import IGNORE_INDEX
 from harness.defects.reference.rows import Row, read_splits
 from harness.defects.reference.seq2seq import cut
@@ -111,7 +111,7 @@ def sample_responses(
             pad_token_id=tokenizer.pad_token_id,
         )  # fmt: skip
     new = ids[:, batch["input_ids"].shape[1] :].tolist()
-    return [causal.up_to_first(response, tokenizer.eos_token_id) for response in new]
+    return [seq2seq.up_to_first(response, tokenizer.eos_token_id) for response in new]
 
 
 def pad_left(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Ids]) -> dict[str, torch.Tensor]:
