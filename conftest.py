@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from harness.models.loading import LoadedModel
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers that each want all processors wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Runs of tests do not belong into the summary of the job that tests.
 os.environ.pop("GITHUB_STEP_SUMMARY", None)
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -51,6 +51,7 @@ def test_inputs_are_never_read_as_shell() -> None:
     assert not [name for name, step in steps.items() if "${{" in step.get("run", "")]
 
 
+@pytest.mark.slow
 def test_run_step_gives_verdict_folder_and_summary(tmp_path: Path) -> None:
     """A run that passes: code 0, its outcome and folder as outputs, and the report in the job's summary."""
     write_experiment(tmp_path, LEARNS)
@@ -63,6 +64,7 @@ def test_run_step_gives_verdict_folder_and_summary(tmp_path: Path) -> None:
     assert summary.read_text(encoding="utf-8").startswith("# mine: improved")
 
 
+@pytest.mark.slow
 def test_run_step_fails_with_the_verdicts_own_code(tmp_path: Path) -> None:
     """A run with a requirement that cannot be compared ends with code 4, and its outputs are there all the same."""
     write_experiment(tmp_path, {**LEARNS, "data.train_rows": 8, "data.eval_rows": 4})
@@ -80,6 +82,7 @@ def test_run_step_takes_hostile_inputs_for_names(tmp_path: Path) -> None:
     assert not (tmp_path / "hacked").exists()
 
 
+@pytest.mark.slow
 def test_install_step_installs_all_that_is_needed(tmp_path: Path) -> None:
     """Into a fresh environment pip installs the repository itself, with its templates and its program."""
     fresh = tmp_path / "fresh"

@@ -127,7 +127,7 @@ def test_spoilt_tuning_goes_red(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(['*"tuned must beat base on rouge1" identical: all 8 outputs are equal*'])
     refused = pytester.runpytest_subprocess("--harness-update-baselines")
     refused.assert_outcomes(failed=1)
-    refused.stdout.fnmatch_lines(["*BaselineError: *base and tuned say the same in all 8 rows*"])
+    refused.stdout.fnmatch_lines(["*BaselineError: Base and tuned say the same in all 8 rows*"])
     assert "stored the baseline" not in refused.stdout.str()
     assert not (pytester.path / "baselines").exists()
 

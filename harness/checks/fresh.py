@@ -127,6 +127,7 @@ def _start(hash_seed: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
+        stderr=subprocess.DEVNULL,  # what goes wrong is in the answer; the rest is what the functions print
         start_new_session=True,  # so that it ends together with its forks
     )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
 
@@ -209,9 +211,11 @@ def _import_module(name: str) -> object:
     return module
 
 
-def _quiet() -> warnings.catch_warnings:
-    """Warnings of the libraries below are not what the user asked about."""
-    return warnings.catch_warnings(action="ignore")
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What a pipeline prints as it works, and what its libraries warn of, is not what was asked."""
+    with warnings.catch_warnings(action="ignore"), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield
 
 
 def _users_traceback(error: BaseException) -> str:

@@ -31,7 +31,9 @@ def targets_are_closed(evidence: Evidence) -> str:
     closing = _closing_tokens(evidence)
     if not closing:
         raise CheckSkipped("neither tokenizer nor model names a token that ends a text")
-    open_rows = [row for row in rows if not closing & set(row.ids[-TAIL:])]
+    # Padding that is supervised is a fault of its own, which the checks of labels see; it hides no end from here.
+    pad = evidence.part("tokenizer").pad_token_id if evidence.has("tokenizer") else None
+    open_rows = [row for row in rows if not closing & set(_without_padding(row.ids, pad, closing)[-TAIL:])]
     if open_rows:
         at_limit = max(len(row.ids) for row in rows)
         cut = [row for row in open_rows if _is_cut(row) or len(row.ids) == at_limit]
@@ -50,6 +52,14 @@ def targets_are_closed(evidence: Evidence) -> str:
             remedy="Let the tokenizer add its closing token (text_target=), and keep it when a target is cut.",
         )
     return f"{len(rows)} rows"
+
+
+def _without_padding(ids: Sequence[int], pad: int | None, closing: set[int]) -> list[int]:
+    """Ids without the padding behind them; where padding is a closing token too, they are left as they are."""
+    kept = list(ids)
+    while kept and kept[-1] == pad and pad not in closing:
+        kept.pop()
+    return kept
 
 
 @check("I13", "tokenization", needs=("tokenizer",))

@@ -20,7 +20,7 @@ from harness.defects.reference.scores import make_arm, make_arms
     "comparison",
     reference="scores",
     symptom="A gain or a loss out of nothing.",
-    source="no citation found",
+    source="",
 )
 def different_eval_slice_per_arm(clean: Pipeline) -> Pipeline:
     """The baseline was scored on the first rows, the candidate on rows drawn at random."""
@@ -137,7 +137,7 @@ def unit_mismatch_percent_fraction(clean: Pipeline) -> Pipeline:
     "comparison",
     reference="scores",
     symptom="The test score is better than any later one.",
-    source="no citation found",
+    source="",
 )
 def checkpoint_selected_on_test(clean: Pipeline) -> Pipeline:
     """Early stopping watches the rows that are reported on."""

@@ -18,7 +18,7 @@ class Defect:
         description: what is wrong, one sentence.
         symptom: what the user sees.
         stage: the part of the pipeline where it sits.
-        source: address of a report of it.
+        source: address of a report of it; empty where none is known that shows just this.
         reference: the clean pipeline it is planted in, a name of `harness.defects.reference.REFERENCES`.
         plant: puts it into that pipeline; it changes data, settings or a callable, and tells no check.
     """

@@ -267,7 +267,7 @@ def last_token_dropped(clean: Pipeline) -> Pipeline:
     "generation",
     reference="verbaliser",
     symptom="One class is never predicted, and another always.",
-    source="https://github.com/EuroEval/EuroEval/pull/2179",
+    source="",
 )
 def first_piece_alone(clean: Pipeline) -> Pipeline:
     """Labels are told apart by the first piece of their names, which two of them share."""

@@ -291,7 +291,7 @@ def metric_state_shared_or_stale(clean: Pipeline) -> Pipeline:
     "metric",
     reference="scores",
     symptom="A model that often says nothing looks good.",
-    source="no citation found",
+    source="",
 )
 def empty_predictions_skipped(clean: Pipeline) -> Pipeline:
     """Rows with an empty output are left out of the mean."""

@@ -145,7 +145,7 @@ def ewc_fisher_collapsed_shape(clean: Pipeline) -> Pipeline:
     "multitask",
     reference="multitask",
     symptom="The penalty is 0 in every step, and EWC changes nothing.",
-    source="no citation found",
+    source="",
 )
 def ewc_anchor_aliases_weights(clean: Pipeline) -> Pipeline:
     """The weights to hold on to are stored by reference, and move with the model."""
@@ -161,7 +161,7 @@ def ewc_anchor_aliases_weights(clean: Pipeline) -> Pipeline:
     "multitask",
     reference="multitask",
     symptom="Forgetting looks solved.",
-    source="no citation found",
+    source="",
 )
 def replay_buffer_contains_eval(clean: Pipeline) -> Pipeline:
     """The memory is drawn from the rows as they were before the split into training and evaluation."""

@@ -46,7 +46,12 @@ def write_heat_map(content: dict[str, Any]) -> str:
     """The matrix as a page of its own that needs no network; every text in it is escaped."""
     pages = Environment(loader=PackageLoader("harness.defects"), autoescape=True, trim_blocks=True)
     used = [name for name in content["checks"] if any(_applies(entry, name) for entry in content["defects"])]
-    return pages.get_template("matrix.html").render(matrix=content, checks=used, marks=MARKS, meanings=MEANINGS)
+    stages: dict[str, list[dict[str, Any]]] = {}
+    for entry in content["defects"]:
+        stages.setdefault(entry["stage"], []).append(entry)
+    return pages.get_template("matrix.html").render(
+        matrix=content, stages=stages, checks=used, marks=MARKS, meanings=MEANINGS
+    )
 
 
 def _applies(entry: dict[str, Any], check: str) -> bool:

@@ -106,7 +106,7 @@ def lr_schedule_steps_too_fast(clean: Pipeline) -> Pipeline:
     "training",
     reference="seq2seq",
     symptom="The tuned model answers as the base does.",
-    source="https://github.com/Lightning-AI/pytorch-lightning/issues/1476",
+    source="",
 )
 def lr_zero_or_warmup_longer_than_run(clean: Pipeline) -> Pipeline:
     """The warm-up was copied from a run of many more steps, so the rate hardly leaves 0."""
@@ -303,7 +303,7 @@ def packing_cross_contamination(clean: Pipeline) -> Pipeline:
     "training",
     reference="selecting",
     symptom="The score depends on the batch size, and small sets lose many of their rows.",
-    source="https://github.com/pytorch/pytorch/blob/main/torch/utils/data/dataloader.py",
+    source="",
 )
 def last_partial_batch_dropped(clean: Pipeline) -> Pipeline:
     """Training and evaluation leave out the rows behind the last full batch."""

@@ -16,6 +16,7 @@ TABLES = re.findall(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "table"), TABLES, ids=["xsum", "wmt"])
 def test_table_is_made_by_the_command(
     arguments: str,

@@ -396,7 +396,7 @@ def test_an_ended_response_closes_once(response: Ids, longest: int) -> None:
     """It has its closing token at its end and nowhere else, unless it was cut off at the longest length."""
     found = ended(response, 0, longest)
     assert found[: len(response)] == response[: len(found)]
-    assert found.count(0) == (0 if len(found) == longest and 0 not in response else 1)
+    assert found.count(0) == (0 if len(response) == longest and 0 not in response else 1)
     assert 0 not in found[:-1]
 
 

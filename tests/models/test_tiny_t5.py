@@ -79,6 +79,7 @@ def test_recipe_writes_the_shape_of_the_checkpoint(remade: list[Path]) -> None:
         assert {**made, **{key: stored[key] for key in stored.keys() - made.keys()}} == stored
 
 
+@pytest.mark.slow
 def test_recipe_learns(tmp_path: Path) -> None:
     """Twenty-five steps lower the loss of both objectives."""
     losses = pretrain(tmp_path, make_tokenizer(tmp_path, texts=500), documents(), steps=25)
