@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from functools import cache
 
 from harness.defects.defect import Defect
@@ -31,8 +30,6 @@ def all_defects() -> tuple[Defect, ...]:
     """Every defect, by stage."""
     found: list[Defect] = []
     for name in MODULES:
-        if importlib.util.find_spec(f"harness.defects.{name}") is None:  # WIP
-            continue
         module = importlib.import_module(f"harness.defects.{name}")
         found += [value for value in vars(module).values() if isinstance(value, Defect)]
     return tuple(found)
