@@ -209,6 +209,11 @@ def _anchor(content: dict[str, Any], folder: Path) -> dict[str, Any]:
         value = settings.get(name)
         if isinstance(value, str) and value and (folder / value).exists():
             settings[name] = str(folder / value)
+    checks = content.get("checks")
+    if isinstance(checks, dict) and isinstance(place := checks.get("pipeline"), str):
+        file, colon, attribute = place.rpartition(":")
+        if file and (folder / file).is_file():
+            checks["pipeline"] = f"{folder / file}{colon}{attribute}"
     return content
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
+from tests.small import SMALL
+from tests.test_plugin import write_experiment
 
 PIPELINES = """
 import time
@@ -146,3 +148,20 @@ def test_unknown_defect_is_named(run: Callable[..., Done]) -> None:
     done = run("defects", "best-of-n-seed-reported")
     assert done.returncode == 2
     assert 'Did you mean "best-of-n-seeds-reported"?' in done.stderr
+
+
+@pytest.mark.parametrize(("name", "code", "status"), [("broken", 1, "fails"), ("clean", 0, "holds")])
+def test_checks_are_a_requirement_of_a_run(
+    run: Callable[..., Done], folder: Path, name: str, code: int, status: str
+) -> None:
+    """``every check must pass`` audits the pipeline that harness.toml names, and the report says what was found."""
+    settings = {**SMALL, "checks.pipeline": f"mine.py:{name}", "gate.require": ["every check must pass"]}
+    write_experiment(folder, settings)
+    done = run("run", "harness.toml")
+    assert done.returncode == code, done.stdout + done.stderr
+    (written,) = (folder / "runs" / "mine").iterdir()
+    verdict = json.loads((written / "verdict.json").read_text(encoding="utf-8"))
+    assert [found["status"] for found in verdict["requirements"]] == [status]
+    checks = json.loads((written / "checks.json").read_text(encoding="utf-8"))
+    assert {"perfect-outputs-score-the-maximum"} <= {check["name"] for check in checks}
+    assert ("Mend what the checks found" in done.stdout) is (status == "fails")

@@ -138,3 +138,16 @@ def test_settings_survive_being_written_down(experiment: Experiment) -> None:
     """Plain values of an experiment give the same experiment back."""
     assert parse_experiment(experiment.model_dump(), where="a test") == experiment
     assert Experiment.model_validate_json(experiment.model_dump_json()) == experiment
+
+
+def test_pipeline_to_check_is_meant_from_the_files_folder(tmp_path: Path) -> None:
+    """A pipeline named by a file is found beside harness.toml; one named by a module stays as it is."""
+    (tmp_path / "mine.py").write_text("", encoding="utf-8")
+    for written, read in (
+        ("mine.py:P", f"{tmp_path / 'mine.py'}:P"),
+        ("pkg.mod:P", "pkg.mod:P"),
+        ("no.py:P", "no.py:P"),
+    ):
+        path = tmp_path / "harness.toml"
+        path.write_text(f'name = "x"\n[checks]\npipeline = "{written}"\n', encoding="utf-8")
+        assert load_experiment(str(path)).checks.pipeline == read

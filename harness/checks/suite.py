@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import sys
 import time
 import traceback
 import warnings
@@ -178,6 +179,8 @@ def audit_place(place: str) -> AuditReport:
 def load_pipeline(place: str) -> Pipeline:
     """The pipeline that ``module:attribute`` or ``path/to/file.py:attribute`` names; a function is called for it.
 
+    Modules beside the file, or in the working folder, can be imported, as they can for a script that is run there.
+
     Raises:
         SettingsError: there is no such module or attribute, or it is no pipeline.
     """
@@ -186,6 +189,9 @@ def load_pipeline(place: str) -> Pipeline:
         raise SettingsError(
             f'"{place}" names no pipeline.', fix='Write "module:attribute", as my_project.train:pipeline.'
         )
+    beside = str(Path(module_name).resolve().parent) if module_name.endswith(".py") else str(Path.cwd())
+    if beside not in sys.path:
+        sys.path.insert(0, beside)
     try:
         found = getattr(_import_module(module_name), attribute)
     except (ImportError, AttributeError, OSError) as error:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import get_args
 
 import click
@@ -46,7 +44,6 @@ def audit_command(
     one. Exit code 0: no check failed; 1: a check failed; 6: a part of the pipeline raised; 4: nothing could be checked.
     """
     quiet_libraries(bars=False)
-    sys.path.insert(0, str(Path.cwd()))
     from harness.checks.suite import audit, choose_checks, load_pipeline
 
     checks = choose_checks(only=only, stages=stages)

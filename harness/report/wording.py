@@ -107,18 +107,33 @@ def say_circumstances(comparison: Facts) -> str:
 
 
 def what_to_do(facts: Facts) -> str:
-    """The one next step."""
+    """The one next step: the first that applies."""
     name, stored = facts["experiment"], facts["comparisons"][1:]
     statuses = {found["status"] for found in facts["requirements"]}
-    if facts["outcome"] == Outcome.IDENTICAL:
-        return "Training changed no word: look at losses.jsonl, then raise learning rate or epochs."
-    if statuses & {Status.FAILS, Status.NO_CHANGE}:
-        return "Compare the outputs row by row: the rows that moved most stand in report.html of the run's folder."
-    if Status.NOT_COMPARABLE in statuses:
-        return f"Look at the outputs; if they are what you want, store them: harness baseline accept {name}"
-    if Status.UNDECIDED in statuses:
-        return "Raise data.eval_rows; how many rows it takes stands beside each requirement."
-    if stored and all(comparison["changed_outputs"] == 0 for comparison in stored):
-        return "Nothing to do."
+    failed = [found["sentence"].lower() for found in facts["requirements"] if found["status"] == Status.FAILS]
     why = ' --why "..."' if stored else ""
-    return f"To store this run as the baseline: harness baseline accept {name}{why}"
+    steps = (
+        (
+            facts["outcome"] == Outcome.IDENTICAL,
+            "Training changed no word: look at losses.jsonl, then raise learning rate or epochs.",
+        ),
+        (
+            any(sentence.startswith("every check") for sentence in failed),
+            "Mend what the checks found: report.html of the run's folder says what to do for each.",
+        ),
+        (
+            bool(statuses & {Status.FAILS, Status.NO_CHANGE}),
+            "Compare the outputs row by row: the rows that moved most stand in report.html of the run's folder.",
+        ),
+        (
+            Status.NOT_COMPARABLE in statuses,
+            f"Look at the outputs; if they are what you want, store them: harness baseline accept {name}",
+        ),
+        (
+            Status.UNDECIDED in statuses,
+            "Raise data.eval_rows; how many rows it takes stands beside each requirement.",
+        ),
+        (bool(stored) and all(comparison["changed_outputs"] == 0 for comparison in stored), "Nothing to do."),
+        (True, f"To store this run as the baseline: harness baseline accept {name}{why}"),
+    )
+    return next(step for applies, step in steps if applies)

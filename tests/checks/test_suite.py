@@ -178,3 +178,13 @@ def test_failed_check_carries_suspects_and_remedy() -> None:
     result = run_check(make_check(run), Evidence(Pipeline()))
     assert (result.seen, result.suspects, result.remedy) == ("3 of 8", ("a", "b"), "Mend it.")
     assert "likely: a, b" in str(result)
+
+
+def test_modules_beside_the_file_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipeline's file may import what lies beside it, wherever it is loaded from."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "own_helpers_xyz.py").write_text("NAME = 'beside'\n", encoding="utf-8")
+    (tmp_path / "own.py").write_text(
+        "from harness import Pipeline\nfrom own_helpers_xyz import NAME\nP = Pipeline(name=NAME)\n", encoding="utf-8"
+    )
+    assert load_pipeline(f"{tmp_path / 'own.py'}:P").name == "beside"
