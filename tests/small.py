@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from harness.config import Experiment, load_experiment
 from harness.data.source import load_splits
 from harness.models.loading import LoadedModel
 from harness.tasks.summarization import SUMMARIZATION
 from harness.tasks.task import Collator, EncodedRow
+
+PATIENCE = 20.0 if "PYTEST_XDIST_WORKER" in os.environ else 2.0
+"""Seconds in which a silent hub is given up; beside other tests only the minute of retries is excluded."""
 
 SMALL: dict[str, object] = {
     "data.train_rows": 16,

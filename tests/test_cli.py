@@ -17,7 +17,7 @@ from harness.arm import Arm
 from harness.cli import COMMANDS, main
 from harness.data.source import newsroom_rows
 from tests.arms import make_arm
-from tests.small import LEARNS, SMALL
+from tests.small import LEARNS, PATIENCE, SMALL
 
 
 def as_options(settings: dict[str, object]) -> list[str]:
@@ -342,7 +342,7 @@ def test_hub_name_offline_fails_within_two_seconds_as_a_program(silent_hub: str)
     done = subprocess.run(
         [*PROGRAM, "run", "seed-notebook"], capture_output=True, text=True, check=False, env=environment, timeout=20
     )
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < PATIENCE
     assert done.returncode == 2
     assert "the hub did not answer" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -165,3 +165,29 @@ def test_checks_are_a_requirement_of_a_run(
     checks = json.loads((written / "checks.json").read_text(encoding="utf-8"))
     assert {"perfect-outputs-score-the-maximum"} <= {check["name"] for check in checks}
     assert ("Mend what the checks found" in done.stdout) is (status == "fails")
+
+
+def test_json_is_pure_whatever_the_pipeline_writes(run: Callable[..., Done], folder: Path) -> None:
+    """What a part writes to the file descriptor of standard output does not get between the lines of the JSON."""
+    noisy = PIPELINES + "import os\n\ndef loud(outputs, references):\n    os.write(1, b'noise')\n"
+    noisy += "    return metric(outputs, references)\n\nloud_one = Pipeline(splits=splits, metric=loud)\n"
+    (folder / "mine.py").write_text(noisy, encoding="utf-8")
+    done = run("audit", "mine:loud_one", "--stage", "metric", "--json")
+    assert json.loads(done.stdout)["passed"] is True
+
+
+def test_broken_exceptions_and_factories_are_the_users_mistakes(run: Callable[..., Done], folder: Path) -> None:
+    """An exception that cannot be printed is an error of its check, a factory that raises one of usage."""
+    broken = PIPELINES + "\nclass Odd(Exception):\n    def __str__(self):\n        raise ValueError\n\n"
+    broken += "def odd(outputs, references):\n    raise Odd\n\nodd_one = Pipeline(splits=splits, metric=odd)\n"
+    broken += "number = Pipeline(splits=splits, metric=3)\n\ndef make():\n    raise KeyError('column')\n"
+    (folder / "mine.py").write_text(broken, encoding="utf-8")
+    for place, code, word in (
+        ("odd_one", 6, "its message cannot be read"),
+        ("number", 6, "metric is a int; expected a function"),
+        ("make", 2, "raised KeyError: 'column'"),
+    ):
+        done = run("audit", f"mine:{place}", "--stage", "metric")
+        assert done.returncode == code
+        assert word in done.stdout + done.stderr
+        assert "bug in the harness" not in done.stderr

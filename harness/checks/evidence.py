@@ -107,7 +107,13 @@ class Evidence:
             raise CheckSkipped(f"{path} takes no {' and no '.join(missing)}")
 
     def call(self, path: str, *args: Any, **options: Any) -> Any:
-        """Call a part with those of the options that it takes."""
+        """Call a part with those of the options that it takes.
+
+        Raises:
+            PartError: it is no function.
+        """
+        if not callable(self.part(path)):
+            raise PartError(f"{path} is a {_describe(self.part(path))}; expected a function.")
         accepted = {name: value for name, value in options.items() if self.accepts(path, name)}
         return self.part(path)(*args, **accepted)
 

@@ -83,8 +83,16 @@ def learning_rate_follows_its_schedule(evidence: Evidence) -> str:
             suspects=("lr-schedule-steps-too-fast", "lr-zero-or-warmup-longer-than-run"),
             remedy="Step the schedule once an optimizer step, not once a batch or a process.",
         )
+    meant = possible[0]
+    astray = next((step for step, rate in enumerate(rates) if not meant.allows(rate, step)), None)
+    if astray is not None and max(rates) >= meant.reached() * (1 - TOLERANCE):
+        raise CheckFailed(
+            f"{written}: step {astray + 1} has {rates[astray]:.2g}, and the schedule {meant.rate(astray):.2g}.",
+            suspects=("lr-schedule-steps-too-fast", "lr-zero-or-warmup-longer-than-run"),
+            remedy="Make one schedule for the whole run, of the kind that is declared, and step it once an optimizer step.",
+        )
     raise CheckFailed(
-        f"{written}: the highest rate is {max(rates):.2g}, expected {possible[0].reached():.2g}.",
+        f"{written}: the highest rate is {max(rates):.2g}, expected {meant.reached():.2g}.",
         suspects=("lr-zero-or-warmup-longer-than-run", "lr-schedule-steps-too-fast"),
         remedy="Make the warm-up shorter than the run, see that the rate is a number and no text, and declare both.",
     )

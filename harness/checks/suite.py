@@ -62,6 +62,8 @@ MODULES = (
 )
 """The modules of this package that hold checks, from the first link of the chain to the last."""
 
+LONGEST = 2000
+"""Characters of an error's message that are kept."""
 SECONDS = 60.0
 """How long one check may take before it is given up."""
 
@@ -151,7 +153,7 @@ def run_check(check: Check, evidence: Evidence, *, seconds: float = SECONDS) -> 
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a user's part may raise anything, SystemExit included
-        return end(Status.ERROR, f"{type(error).__name__}: {error}", traceback=_users_traceback(error))
+        return end(Status.ERROR, _say_error(error), traceback=_users_traceback(error))
 
 
 def expect(result: Result, expected: Mapping[str, str]) -> Result:
@@ -197,7 +199,12 @@ def load_pipeline(place: str) -> Pipeline:
     except (ImportError, AttributeError, OSError) as error:
         raise SettingsError(f'"{place}" cannot be imported: {error}.', fix="Check the name and the folder.") from error
     if not isinstance(found, Pipeline) and callable(found):
-        found = found()
+        try:
+            found = found()
+        except Exception as error:
+            raise SettingsError(
+                f'"{place}" raised {_say_error(error)}.', fix="Name a harness.Pipeline, or a function that returns one."
+            ) from error
     if not isinstance(found, Pipeline):
         raise SettingsError(f'"{place}" is a {type(found).__name__}.', fix="It should be a harness.Pipeline.")
     return found
@@ -220,6 +227,15 @@ def _quiet() -> Iterator[None]:
     """What a pipeline prints as it works, and what its libraries warn of, is not what was asked."""
     with warnings.catch_warnings(action="ignore"), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         yield
+
+
+def _say_error(error: BaseException) -> str:
+    """An exception in one text of bounded length, also where it cannot be turned into one."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a user's exception may be broken itself
+        text = "its message cannot be read"
+    return f"{type(error).__name__}: {text}"[:LONGEST]
 
 
 def _users_traceback(error: BaseException) -> str:

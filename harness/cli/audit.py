@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import get_args
 
 import click
@@ -52,19 +56,33 @@ def audit_command(
             click.echo(f"{check.name:48} {check.family:4} {check.claim}")
         return
     found = load_pipeline(pipeline)
-    report = audit(
-        found,
-        checks=checks,
-        expected_failures=dict(map(_parse_expected, expected)),
-        seed=seed,
-        seconds=seconds,
-        say=_print_nothing if as_json else _print_result,
-    )
+    with _clean_standard_output() if as_json else nullcontext():
+        report = audit(
+            found,
+            checks=checks,
+            expected_failures=dict(map(_parse_expected, expected)),
+            seed=seed,
+            seconds=seconds,
+            say=_print_nothing if as_json else _print_result,
+        )
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
     else:
         _print_summary(report)
     context.exit(exit_code_of_audit(report))
+
+
+@contextmanager
+def _clean_standard_output() -> Iterator[None]:
+    """Keep standard output for the JSON, whatever the pipeline's own programs write to its file descriptor."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def exit_code_of_audit(report: AuditReport) -> ExitCode:
