@@ -89,7 +89,7 @@ def learning_rate_follows_its_schedule(evidence: Evidence) -> str:
         raise CheckFailed(
             f"{written}: step {astray + 1} has {rates[astray]:.2g}, and the schedule {meant.rate(astray):.2g}.",
             suspects=("lr-schedule-steps-too-fast", "lr-zero-or-warmup-longer-than-run"),
-            remedy="Make one schedule for the whole run, of the kind that is declared, and step it once an optimizer step.",
+            remedy="Make one schedule of the declared kind for the whole run, and step it once an optimizer step.",
         )
     raise CheckFailed(
         f"{written}: the highest rate is {max(rates):.2g}, expected {meant.reached():.2g}.",
