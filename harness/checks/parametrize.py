@@ -11,8 +11,7 @@ import pytest
 from harness.checks.check import Check, Result, Status
 from harness.checks.evidence import Evidence
 from harness.checks.pipeline import Pipeline
-from harness.checks.suite import SECONDS, all_checks, expect, run_check
-from harness.registry import unknown_name
+from harness.checks.suite import SECONDS, all_checks, expect, require_names, run_check
 
 
 @dataclass(kw_only=True)
@@ -75,14 +74,11 @@ def parametrize_with_checks(
     Examples:
         ::
 
-            @parametrize_with_checks(my_pipeline, expected_failures={"unk-rate": "the model is that old"})
+            @parametrize_with_checks(my_pipeline, expected_failures={"vectors-do-not-decay": "as in the paper"})
             def test_my_pipeline(check):
                 check()
     """
-    known = [check.name for check in all_checks()]
-    for name in expected_failures or {}:
-        if name not in known:
-            raise unknown_name("check", name, tuple(known))
+    require_names(expected_failures or {})
     suite = _Suite(pipeline=pipeline, expected=dict(expected_failures or {}), seed=seed, seconds=seconds)
     chosen: Sequence[Any] = all_checks() if checks is None else checks
     return pytest.mark.parametrize(

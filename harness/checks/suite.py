@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -84,13 +84,22 @@ def choose_checks(*, only: Sequence[str] = (), stages: Sequence[Stage] = ()) -> 
     Raises:
         NameUnknownError: no check has such a name.
     """
-    known = {check.name: check for check in all_checks()}
-    for name in only:
-        if name not in known:
-            raise unknown_name("check", name, tuple(known))
+    require_names(only)
     return tuple(
-        check for check in known.values() if (not only or check.name in only) and (not stages or check.stage in stages)
+        check for check in all_checks() if (not only or check.name in only) and (not stages or check.stage in stages)
     )
+
+
+def require_names(names: Iterable[str]) -> None:
+    """Make sure that each of the names is that of a check.
+
+    Raises:
+        NameUnknownError: one is not.
+    """
+    known = tuple(check.name for check in all_checks())
+    for name in names:
+        if name not in known:
+            raise unknown_name("check", name, known)
 
 
 def audit(
@@ -117,9 +126,7 @@ def audit(
     """
     chosen = all_checks() if checks is None else tuple(checks)
     expected = dict(expected_failures or {})
-    for name in expected:
-        if name not in {check.name for check in all_checks()}:
-            raise unknown_name("check", name, tuple(check.name for check in all_checks()))
+    require_names(expected)
     evidence = Evidence(pipeline, seed=seed)
     results = []
     for check in chosen:
@@ -246,8 +253,4 @@ def _users_traceback(error: BaseException) -> str:
     if not kept:
         return ""
     summary.stack = traceback.StackSummary.from_list(kept)
-    return "".join(_lines(summary))
-
-
-def _lines(summary: traceback.TracebackException) -> Iterator[str]:
-    yield from summary.format(chain=False)
+    return "".join(summary.format(chain=False))
