@@ -191,3 +191,14 @@ def test_broken_exceptions_and_factories_are_the_users_mistakes(run: Callable[..
         assert done.returncode == code
         assert word in done.stdout + done.stderr
         assert "bug in the harness" not in done.stderr
+
+
+@pytest.mark.parametrize("line", ["x = (", "raise ValueError('no data here')", "open('no-such-file')"])
+def test_file_that_cannot_be_run_is_the_users_mistake(run: Callable[..., Done], folder: Path, line: str) -> None:
+    """Whatever a user's file raises when it is imported is one message and exit code 2, by file and by module."""
+    (folder / "half_done.py").write_text(line + "\n", encoding="utf-8")
+    for place in ("half_done.py:P", "half_done:P"):
+        done = run("audit", place)
+        assert done.returncode == 2, done.stderr
+        assert "cannot be imported" in done.stderr
+        assert "Traceback" not in done.stderr

@@ -203,8 +203,10 @@ def load_pipeline(place: str) -> Pipeline:
         sys.path.insert(0, beside)
     try:
         found = getattr(_import_module(module_name), attribute)
-    except (ImportError, AttributeError, OSError) as error:
-        raise SettingsError(f'"{place}" cannot be imported: {error}.', fix="Check the name and the folder.") from error
+    except Exception as error:  # a user's file may raise anything
+        raise SettingsError(
+            f'"{place}" cannot be imported: {_say_error(error)}.', fix="Check the name and the folder."
+        ) from error
     if not isinstance(found, Pipeline) and callable(found):
         try:
             found = found()
