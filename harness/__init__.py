@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.gate import ExitCode as ExitCode
     from harness.gate import Verdict as Verdict
     from harness.tasks.labels import check_labels as check_labels
+    from harness.training import Lesson as Lesson
     from harness.training import Trained as Trained
     from harness.training import fine_tune as fine_tune
 
@@ -38,6 +39,7 @@ _HOMES = {
     "Experiment": "harness.config",
     "ExitCode": "harness.gate",
     "HarnessError": "harness.errors",
+    "Lesson": "harness.training",
     "Outcome": "harness.comparison",
     "Pipeline": "harness.checks.pipeline",
     "Row": "harness.data.rows",
@@ -61,6 +63,7 @@ __all__ = [
     "ExitCode",
     "Experiment",
     "HarnessError",
+    "Lesson",
     "Outcome",
     "Pipeline",
     "Row",

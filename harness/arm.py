@@ -61,10 +61,12 @@ class Manifest(Settings):
     """The resolved generation settings, engine included."""
     metrics: dict[str, str]
     """Each metric's signature: what it is, its version and its options."""
+    lower_is_better: tuple[str, ...] = Field((), strict=False)
+    """The metrics of which less is better."""
     training: dict[str, int | float | str | bool] = Field(default_factory=dict)
     environment: dict[str, str]
     scores: dict[str, float]
-    """Mean over the rows, in the metric's unit (percent points for ROUGE)."""
+    """Mean over the rows, in the metric's unit: percent points, but for perplexity."""
 
     @property
     def comparable(self) -> dict[str, object]:

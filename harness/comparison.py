@@ -48,6 +48,7 @@ class MetricDelta:
         p_worse: one-sided p-value of a loss, adjusted for all metrics.
         detectable: the smallest true difference these rows show with 80 % power.
         by_seed: ``delta`` of each seed, in the order of the seeds.
+        lower_is_better: whether a fall is a gain.
     """
 
     metric: str
@@ -60,6 +61,17 @@ class MetricDelta:
     p_worse: float
     detectable: float
     by_seed: tuple[float, ...]
+    lower_is_better: bool = False
+
+    @property
+    def gain(self) -> float:
+        """How much better the candidate is."""
+        return -self.delta if self.lower_is_better else self.delta
+
+    @property
+    def gain_interval(self) -> tuple[float, float]:
+        """The interval of `gain`."""
+        return (-self.high, -self.low) if self.lower_is_better else (self.low, self.high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +86,7 @@ class Comparison:
         differences: why the arms are not comparable, or nothing.
         circumstances: which training settings, versions and devices differ; they may explain a difference.
         same_weights: whether both arms come from the same weights.
-        evidence: the deltas and their tests; empty where the arms are not comparable.
+        evidence: the gains of each row and their tests; empty where the arms are not comparable.
     """
 
     title: str
@@ -97,8 +109,8 @@ class Comparison:
         return self.evidence.seeds
 
     @property
-    def deltas(self) -> NDArray[np.float64]:
-        """(rows, metrics) float64, candidate less the other; the mean over the seeds."""
+    def gains(self) -> NDArray[np.float64]:
+        """(rows, metrics) float64, how much better the candidate is; the mean over the seeds."""
         return self.evidence.by_row
 
     def _repr_html_(self) -> str:
@@ -106,8 +118,8 @@ class Comparison:
         return VIEWS["comparison"](self)
 
     def column(self, metric: str) -> NDArray[np.float64]:
-        """The deltas of one metric: (rows,) float64."""
-        column: NDArray[np.float64] = self.deltas[:, self.position(metric)]
+        """The gains of one metric: (rows,) float64."""
+        column: NDArray[np.float64] = self.gains[:, self.position(metric)]
         return column
 
     def position(self, metric: str) -> int:
@@ -165,13 +177,14 @@ def say_power(evidence: Evidence, effect: float) -> str:
 
 
 def _weigh(pairs: Sequence[tuple[Arm, Arm]], names: tuple[str, ...], settings: GateSettings) -> Evidence:
-    """The deltas as (rows, seeds, metrics)."""
+    """The gains as (rows, seeds, metrics): candidate less the other, or the other way where less is better."""
     if not names:
         return Evidence(deltas=np.zeros((0, len(pairs), 0)), yes_no=(), level=settings.level, flips=settings.flips)
     ours = np.stack([one.score_matrix(names) for one, _ in pairs], axis=1)
     theirs = np.stack([other.score_matrix(names) for _, other in pairs], axis=1)
     yes_no = tuple(is_yes_no(np.hstack([ours[:, :, m], theirs[:, :, m]])) for m in range(len(names)))
-    return Evidence(deltas=ours - theirs, yes_no=yes_no, level=settings.level, flips=settings.flips)
+    directions = np.array([-1.0 if name in pairs[0][0].manifest.lower_is_better else 1.0 for name in names])
+    return Evidence(deltas=(ours - theirs) * directions, yes_no=yes_no, level=settings.level, flips=settings.flips)
 
 
 def _describe_metrics(
@@ -182,8 +195,11 @@ def _describe_metrics(
     either, worse = evidence.p_values("two-sided"), evidence.p_values("less")
     described = []
     for number, name in enumerate(names):
+        falls = name in pairs[0][0].manifest.lower_is_better
         low, high = evidence.interval(number)
         by_seed = evidence.deltas[:, :, number].mean(axis=0)
+        if falls:
+            low, high, by_seed = -high, -low, -by_seed
         described.append(
             MetricDelta(
                 metric=name,
@@ -196,6 +212,7 @@ def _describe_metrics(
                 p_worse=worse[number],
                 detectable=evidence.detectable[number],
                 by_seed=tuple(by_seed.tolist()),
+                lower_is_better=falls,
             )
         )
     return tuple(described)
@@ -212,7 +229,7 @@ def _judge(metrics: Sequence[MetricDelta], changed: int, settings: GateSettings)
         return Outcome.IDENTICAL
     if any(entry.p_worse <= settings.level for entry in metrics):
         return Outcome.REGRESSED
-    if any(entry.p <= settings.level and entry.delta > 0 for entry in metrics):
+    if any(entry.p <= settings.level and entry.gain > 0 for entry in metrics):
         return Outcome.IMPROVED
     effect = settings.smallest_effect
     excluded = all(-effect < entry.low and entry.high < effect for entry in metrics)

@@ -43,14 +43,14 @@ class DataSettings(Settings):
     """The split to take the evaluation rows from, if not from ``split``."""
     revision: str | None = None
     """The commit or tag of a hub data set."""
-    input_columns: tuple[str, ...] = Field(("input", "document", "text", "article"), min_length=1, strict=False)
-    """The column that holds the input: the first of these that a file has."""
-    target_columns: tuple[str, ...] = Field(
-        ("target", "summary", "reference", "highlights"), min_length=1, strict=False
-    )
-    """The column that holds the target: the first of these that a file has."""
+    input_columns: tuple[str, ...] | None = Field(None, min_length=1, strict=False)
+    """The column that holds the input: the first of these that a file has; by default the task's usual names."""
+    target_columns: tuple[str, ...] | None = Field(None, min_length=1, strict=False)
+    """The column that holds the target: the first of these that a file has; by default the task's usual names."""
     train_rows: Count = 240
     eval_rows: Count = 200
+    allow_fewer: bool = False
+    """Take what there is where a source has fewer rows than asked for; the splits keep their proportion."""
     seed: Seed = 42
     """Which rows are drawn, and which of them evaluate."""
     deduplicate: bool = False
@@ -75,6 +75,21 @@ class EncodingSettings(Settings):
     """Put before each input; the task's own prefix where this is not set."""
     max_input_tokens: Count = 512
     max_target_tokens: Count = 128
+    stride: int = Field(128, ge=0, le=100_000)
+    """Where a text is read in several windows: how many of its tokens two neighbours share."""
+
+
+class HeadSettings(Settings):
+    """What stands on an encoder, where the task needs a head."""
+
+    decoder: Literal["crf", "softmax"] = "crf"
+    """How tags are chosen: the best sequence of a conditional random field, or the best tag of each word."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """``balanced`` weighs the loss of a row by how rare its class is among the training rows."""
+    max_answer_tokens: Count = 30
+    """The longest answer that question answering may give."""
+    seed: Seed = 0
+    """Draws the weights of a new head."""
 
 
 class TrainingSettings(Settings):
@@ -114,14 +129,14 @@ class GenerationSettings(Settings):
 class GateSettings(Settings):
     """What must hold, and how sure the gate must be."""
 
-    require: tuple[str, ...] = Field(("tuned must beat base on rouge1",), min_length=1, strict=False)
-    """Sentences; `harness.requirements` lists the forms."""
+    require: tuple[str, ...] | None = Field(None, min_length=1, strict=False)
+    """Sentences; `harness.requirements` lists the forms. By default the tuned model must beat its base."""
     level: float = Field(0.05, gt=0, lt=0.5)
     """The share of false alarms that is accepted, over all metrics together."""
     flips: int = Field(10_000, ge=1_000, le=1_000_000)
     """Sign flips drawn for the paired test."""
     smallest_effect: float = Field(1.0, ge=0.001)
-    """The smallest difference worth finding, in percent points; fewer rows than that takes is "inconclusive"."""
+    """The smallest difference worth finding, in the metric's unit; fewer rows than that takes is "inconclusive"."""
 
 
 class CheckSettings(Settings):
@@ -142,6 +157,7 @@ class Experiment(Settings):
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
     encoding: EncodingSettings = EncodingSettings()
+    head: HeadSettings = HeadSettings()
     training: TrainingSettings = TrainingSettings()
     generation: GenerationSettings = GenerationSettings()
     gate: GateSettings = GateSettings()
@@ -165,19 +181,21 @@ class Experiment(Settings):
         return parse_experiment(content, where="the command line")
 
 
-def load_experiment(choice: str | None = None) -> Experiment:
+def load_experiment(choice: str | None = None, *, task: str | None = None) -> Experiment:
     """Read an experiment.
 
     Args:
         choice: a preset's name, or the path of a file like ``harness.toml`` or of a run's ``experiment.json``; by
             default ``harness.toml`` if the working folder has one, else the embedded preset.
+        task: whose embedded preset that is; by default summarization's.
 
     Raises:
         SettingsError: the file cannot be read, or a setting is unknown or wrong.
         NameUnknownError: neither a preset nor a file has this name.
     """
     if choice is None:
-        choice = str(DEFAULT_FILE) if os.path.lexists(DEFAULT_FILE) else DEFAULT_PRESET
+        preset = f"{task}-full" if f"{task}-full" in presets() else DEFAULT_PRESET
+        choice = str(DEFAULT_FILE) if os.path.lexists(DEFAULT_FILE) else preset
     if choice in presets():
         text = (resources.files("harness") / "presets" / f"{choice}.toml").read_text(encoding="utf-8")
         return parse_experiment(tomllib.loads(text), where=f"preset {choice}")
@@ -274,6 +292,7 @@ __all__ = [
     "Experiment",
     "GateSettings",
     "GenerationSettings",
+    "HeadSettings",
     "ModelSettings",
     "Settings",
     "TrainingSettings",

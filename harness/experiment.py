@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,24 +15,27 @@ from harness.config import Experiment
 from harness.data.rows import Splits
 from harness.data.source import load_splits
 from harness.errors import SettingsError
+from harness.forms import Form, choose_form
 from harness.gate import Probe, Verdict, first_question, judge
 from harness.generation import ENGINES
-from harness.generation.engine import resolve_settings
 from harness.generation.speed import SpeedRatio
 from harness.methods import METHODS, Method
-from harness.metrics import METRICS, Metric
+from harness.metrics import METRICS
+from harness.metrics.metric import Output, Table
+from harness.metrics.scorer import Scorer, choose_scores
 from harness.models.locate import locate_model
 from harness.probes import CheckReport, judge_checks, judge_speed
 from harness.requirements import Kind, Requirement, parse_requirement
 from harness.scoring import say_scores, score_arm, time_engine
-from harness.tasks import TASKS, Task
-from harness.tasks.labels import LabelReport, audit_labels
+from harness.tasks import TASKS
+from harness.tasks.labels import LabelReport
+from harness.tasks.task import Collator, EncodedRow, flatten
 from harness.tuning import Clock, name_method, tune_each_seed
 from harness.views import VIEWS
 
 if TYPE_CHECKING:
     from harness.models.loading import LoadedModel
-    from harness.training import Trained
+    from harness.training import Lesson, Trained
 
 Say = Callable[[str], None]
 Audit = Callable[[str], CheckReport]
@@ -48,13 +52,14 @@ class Run:
         labels: what the loss saw.
         base: the base's arm.
         tuned: the tuned model's arm.
-        losses: the training loss of each step, in nats per token.
+        losses: the training loss of each step, in nats per token or row.
         trainable_parameters: how many weights were allowed to move.
         seconds: how long each stage took.
         verdict: the answer.
         others: the tuned arms of the further seeds; ``tuned`` is that of the first, not of the best.
         speed: the engine's speed beside plain ``generate``, where a requirement asks for it.
         checks: what the checks of the user's pipeline found, where a requirement asks for it.
+        tables: for base and tuned what stands beside the scores, as a confusion matrix.
     """
 
     experiment: Experiment
@@ -69,6 +74,7 @@ class Run:
     others: tuple[Arm, ...] = ()
     speed: SpeedRatio | None = None
     checks: CheckReport | None = None
+    tables: Mapping[str, tuple[Table, ...]] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
         """How it shows itself in a notebook."""
@@ -101,58 +107,50 @@ def run(
         IdentityError: base and tuned are one model.
     """
     clock = Clock()
-    for registry, name in (
-        (TASKS, experiment.task),
-        (METHODS, experiment.method),
-        (ENGINES, experiment.generation.engine),
-    ):
-        registry.require(name)
+    require_names(experiment)
+    task = TASKS[experiment.task]
     baseline = read_baseline(baselines, experiment.name)
     locate_model(experiment.model)
     with clock.stage("rows"):
-        splits = load_splits(experiment.data)
+        splits = load_splits(experiment.data, task)
         say(f"{len(splits.train)} training and {len(splits.eval)} evaluation rows, none in both")
         say(first_question(experiment, baseline))
     with clock.stage("load"):
-        task = TASKS[experiment.task]
-        metric = METRICS[task.metric]
-        requirements = parse_requirements(experiment, metric)
+        scorer = choose_scores(METRICS, task.metrics, splits.eval)
+        requirements = parse_requirements(experiment, tuple(scorer.signatures))
         kinds = {requirement.kind for requirement in requirements}
         checked = _audit(experiment, audit) if audit and "checks" in kinds else None
-        loaded = _load_model(experiment, task)
+        form = choose_form(experiment)
+        loaded = form.load(splits.train)
         base = loaded.identify()
-        say(f"model {base.name}: {base.parameters:,} parameters, sha256 {base.weights[:8]}…")
+        head = f", {loaded.fresh:,} of them of a new head" * bool(loaded.fresh)
+        say(f"model {base.name}: {base.parameters:,} parameters{head}, sha256 {base.weights[:8]}…")
     with clock.stage("encode"):
-        train = task.encode(splits.train, loaded.tokenizer, experiment.encoding)
-        evaluation = task.encode(splits.eval, loaded.tokenizer, experiment.encoding)
-        collator = task.make_collator(loaded.tokenizer, loaded.model)
-        labels = audit_labels(
-            splits.train, train, loaded.tokenizer, collator, batch_size=experiment.training.batch_size
-        )
+        train, evaluation = form.encode(splits.train, loaded), form.encode(splits.eval, loaded)
+        collator = form.make_collator(loaded)
+        labels = form.audit(splits.train, train, loaded, collator)
         say(f"labels: {say_labels(labels)}")
-        cut = sum(row.input_cut for row in evaluation)
-        if cut:
+        if cut := sum(row.input_cut for row in evaluation):
             limit = experiment.encoding.max_input_tokens
             say(f"evaluation: {cut} of {len(evaluation)} inputs were cut to {limit} tokens")
     # Resolved once, from the base: training may touch the tuned model's config.
-    settings = resolve_settings(loaded.model, experiment.generation)
+    settings = form.resolve(loaded)
+    score = partial(score_arm, form=form, scorer=scorer, encoded=evaluation, splits=splits, settings=settings)
     with clock.stage("base"):
-        base_arm = score_arm(experiment, "base", loaded, encoded=evaluation, splits=splits, settings=settings)
+        base_arm = score(experiment, "base", loaded)
         say(f"base: {say_scores(base_arm)}")
+    lesson = make_lesson(form, loaded, train, collator)
     arms: list[Arm] = []
     histories: list[Trained] = []
-    for seeded, tuned, trained in tune_each_seed(experiment, loaded, train, collator, method=method, clock=clock):
+    for seeded, tuned, trained in tune_each_seed(experiment, loaded, lesson, method=method, clock=clock):
         say(f"tuned: {say_losses(trained.losses)}")
         with clock.stage("tuned"):
-            named = name_method(experiment, method)
-            arm = score_arm(seeded, "tuned", tuned, encoded=evaluation, splits=splits, settings=settings, method=named)
+            arm = score(seeded, "tuned", tuned, method=name_method(experiment, method))
             say(f"tuned: {say_scores(arm)}{f' (seed {seeded.training.seed})' * (experiment.repeats > 1)}")
         arms.append(arm)
         histories.append(trained)
-    speed = None
-    if "speed" in kinds:
-        with clock.stage("speed"):
-            speed = time_engine(experiment, tuned, evaluation, settings)
+    with clock.stage("speed"):
+        speed = time_engine(experiment, tuned, evaluation, settings) if "speed" in kinds else None
     with clock.stage("verdict"):
         probes: dict[Kind, Probe] = {
             "checks": lambda _: judge_checks(checked),
@@ -174,14 +172,25 @@ def run(
         others=tuple(arms[1:]),
         speed=speed,
         checks=checked,
+        tables={arm.manifest.role: _list_tables(scorer, arm, splits) for arm in (base_arm, arms[0])},
     )
+
+
+def require_names(experiment: Experiment) -> None:
+    """Make sure that task, method and engine are known.
+
+    Raises:
+        NameUnknownError: one is not.
+    """
+    TASKS.require(experiment.task)
+    METHODS.require(experiment.method)
+    ENGINES.require(experiment.generation.engine)
 
 
 def say_labels(labels: LabelReport) -> str:
     """What the loss sees, in a few words."""
-    whole = f"{labels.supervised_tokens:,} supervised tokens decode to the targets, each with one EOS"
     cut = f"; of {labels.rows} rows {labels.targets_cut} targets and {labels.inputs_cut} inputs were cut"
-    return whole + cut * bool(labels.targets_cut or labels.inputs_cut)
+    return labels.summary + cut * bool(labels.targets_cut or labels.inputs_cut)
 
 
 def say_losses(losses: Sequence[float]) -> str:
@@ -189,23 +198,32 @@ def say_losses(losses: Sequence[float]) -> str:
     return f"{len(losses)} steps, loss {losses[0]:.2f} → {losses[-1]:.2f}" if losses else "no steps recorded"
 
 
-def parse_requirements(experiment: Experiment, metric: Metric) -> tuple[Requirement, ...]:
-    """Understand the experiment's sentences.
+def list_sentences(experiment: Experiment) -> tuple[str, ...]:
+    """What must hold: the experiment's sentences, or that the tuned model beats its base on the task's headline."""
+    return experiment.gate.require or (f"tuned must beat base on {TASKS[experiment.task].headline}",)
+
+
+def parse_requirements(experiment: Experiment, metrics: tuple[str, ...]) -> tuple[Requirement, ...]:
+    """Understand what must hold.
 
     Raises:
         SettingsError: a sentence is not understood, or names a metric that is not computed.
     """
-    return tuple(parse_requirement(sentence, tuple(metric.signatures)) for sentence in experiment.gate.require)
+    return tuple(parse_requirement(sentence, metrics) for sentence in list_sentences(experiment))
 
 
 def judge_again(done: Run, baseline: Baseline | None) -> Run:
     """The same run, judged against another baseline; what was found of checks and speed stays."""
-    requirements = parse_requirements(done.experiment, METRICS[TASKS[done.experiment.task].metric])
+    requirements = parse_requirements(done.experiment, tuple(done.base.manifest.metrics))
     found = {finding.sentence: (finding.status, finding.reason) for finding in done.verdict.findings}
     kept: Probe = lambda requirement: found[requirement.sentence]  # noqa: E731 - one line, two uses
     probes: dict[Kind, Probe] = {"checks": kept, "speed": kept}
     tuned = (done.tuned, *done.others)
     return replace(done, verdict=judge(done.experiment, done.base, tuned, baseline, requirements, probes=probes))
+
+
+def _list_tables(scorer: Scorer, arm: Arm, splits: Splits) -> tuple[Table, ...]:
+    return scorer.tables([Output(text=row.output) for row in arm.rows], splits.eval)
 
 
 def _audit(experiment: Experiment, audit: Audit) -> CheckReport:
@@ -218,8 +236,10 @@ def _audit(experiment: Experiment, audit: Audit) -> CheckReport:
     return audit(experiment.checks.pipeline)
 
 
-def _load_model(experiment: Experiment, task: Task) -> LoadedModel:
-    # transformers takes seconds to import; a user's typo should not have to wait for it.
-    from harness.models.loading import load_model
+def make_lesson(form: Form, loaded: LoadedModel, rows: Sequence[EncodedRow], collator: Collator) -> Lesson:
+    """What a form teaches of these rows."""
+    from harness.training import Lesson
 
-    return load_model(experiment.model, auto_class=task.auto_class)
+    return Lesson(
+        tokenizer=loaded.tokenizer, features=flatten(rows), collator=collator, loss=form.make_loss(loaded, rows)
+    )

@@ -35,23 +35,25 @@ def _judge_gain(requirement: Requirement, comparison: Comparison, settings: Gate
         return Status.IDENTICAL, f"all {comparison.rows} outputs are equal"
     entry = next(entry for entry in comparison.metrics if entry.metric == requirement.metric)
     seen = f"{entry.delta:+.2f} points{_say_seeds(entry)}"
-    if entry.low > requirement.points:
+    low, high = entry.gain_interval
+    if low > requirement.points:
         return Status.HOLDS, seen
-    if entry.high < max(requirement.points, settings.smallest_effect):
+    if high < max(requirement.points, settings.smallest_effect):
         status = Status.NO_CHANGE if comparison.outcome is Outcome.NO_CHANGE else Status.FAILS
-        return status, f"{seen}, at most {entry.high:+.2f}"
+        at_most = f"at least {entry.low:+.2f}" if entry.lower_is_better else f"at most {entry.high:+.2f}"
+        return status, f"{seen}, {at_most}"
     return Status.UNDECIDED, f"{seen}; {_too_few(comparison, entry, requirement.points, settings)}"
 
 
 def _judge_regression(requirement: Requirement, comparison: Comparison, settings: GateSettings) -> tuple[Status, str]:
     if comparison.outcome is Outcome.IDENTICAL:
         return Status.HOLDS, f"all {comparison.rows} outputs equal the stored ones"
-    worst = min(comparison.metrics, key=lambda entry: entry.delta)
+    worst = min(comparison.metrics, key=lambda entry: entry.gain)
     seen = f"{worst.metric} {worst.delta:+.2f} points{_say_seeds(worst)}"
     if min(comparison.evidence.p_values("less", shift=requirement.points)) <= settings.level:
         return Status.FAILS, seen + _say_cause(comparison)
     allowance = requirement.points or settings.smallest_effect
-    if all(entry.low > -allowance for entry in comparison.metrics):
+    if all(entry.gain_interval[0] > -allowance for entry in comparison.metrics):
         return Status.HOLDS, seen
     return Status.UNDECIDED, f"{seen}; {_too_few(comparison, worst, -allowance, settings)}"
 
@@ -75,7 +77,7 @@ def _judge_drift(requirement: Requirement, comparison: Comparison, settings: Gat
         return Status.HOLDS, seen
     return (
         Status.UNDECIDED,
-        f"{seen}; {_too_few(comparison, furthest, math.copysign(allowance, furthest.delta), settings)}",
+        f"{seen}; {_too_few(comparison, furthest, math.copysign(allowance, furthest.gain), settings)}",
     )
 
 
@@ -93,7 +95,7 @@ def _say_seeds(entry: MetricDelta) -> str:
 
 def _too_few(comparison: Comparison, entry: MetricDelta, bound: float, settings: GateSettings) -> str:
     """How many rows would tell the delta from the bound; where it lies close by, how many show the smallest effect."""
-    effect = max(abs(entry.delta - bound), settings.smallest_effect)
+    effect = max(abs(entry.gain - bound), settings.smallest_effect)
     needed = comparison.evidence.rows_needed(comparison.position(entry.metric), effect)
     if needed is None:
         return f"{comparison.seeds} seeds are too few: their noise hides {effect:.2f} points, however many rows"

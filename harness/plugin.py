@@ -118,10 +118,12 @@ def harness_baseline(pytestconfig: pytest.Config, harness_experiment: Experiment
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """With ``--harness-check``, add one test for each requirement of the experiment."""
     if _is_checked(config):
+        from harness.experiment import list_sentences
+
         experiment = _load_experiment(config)
         items.extend(
             RequirementItem.from_parent(session, name=f"{experiment.name}: {sentence}", number=number)
-            for number, sentence in enumerate(experiment.gate.require)
+            for number, sentence in enumerate(list_sentences(experiment))
         )
     if config.getoption(ORPHANS):
         place, project = _baselines_folder(config), _project_folder(config)

@@ -12,10 +12,10 @@ from harness.fingerprint import describe_environment
 from harness.generation import ENGINES
 from harness.generation.engine import Resolved
 from harness.generation.speed import SpeedRatio, measure_speed
-from harness.metrics import METRICS
-from harness.tasks import TASKS
+from harness.metrics.scorer import Scorer
 
 if TYPE_CHECKING:
+    from harness.forms.form import Form
     from harness.models.loading import LoadedModel
     from harness.tasks.task import EncodedRow
 
@@ -25,30 +25,29 @@ def score_arm(
     role: Role,
     loaded: LoadedModel,
     *,
+    form: Form,
+    scorer: Scorer,
     encoded: Sequence[EncodedRow],
     splits: Splits,
     settings: Resolved,
     method: str | None = None,
 ) -> Arm:
-    """Generate the outputs of the evaluation rows, score each, and write down what made them.
+    """Make the outputs of the evaluation rows, score each, and write down what made them.
 
     Args:
-        experiment: says which task, engine and metric.
+        experiment: what is run.
         role: "base" or "tuned".
         loaded: the model.
+        form: makes the outputs.
+        scorer: scores them.
         encoded: the evaluation rows as token ids.
         splits: the rows; those that evaluate have the references.
-        settings: the resolved generation settings, the same for both arms.
+        settings: the resolved settings, the same for both arms.
         method: how the weights were changed; nothing for the base.
     """
-    task = TASKS[experiment.task]
-    metric = METRICS[task.metric]
-    outputs = ENGINES[experiment.generation.engine](
-        loaded.model, loaded.tokenizer, encoded, settings, batch_size=experiment.generation.batch_size
-    )
-    scores = metric.score(outputs, [row.references for row in splits.eval])
-    rounded = {name: values.round(SCORE_DIGITS).tolist() for name, values in scores.items()}
-    prefix = task.prefix if experiment.encoding.prefix is None else experiment.encoding.prefix
+    outputs = form.predict(loaded, splits.eval, encoded, settings)
+    found = scorer.score(outputs, splits.eval)
+    rounded = {name: values.round(SCORE_DIGITS).tolist() for name, values in found.items()}
     manifest = Manifest(
         experiment=experiment.name,
         role=role,
@@ -59,15 +58,18 @@ def score_arm(
         inputs_cut=sum(row.input_cut for row in encoded),
         train_rows=hash_rows(splits.train) if role == "tuned" else None,
         data=experiment.data.model_dump(mode="json"),
-        encoding={**experiment.encoding.model_dump(), "prefix": prefix},
+        encoding=form.encoding,
         generation=settings,
-        metrics=metric.signatures,
+        metrics=scorer.signatures,
+        lower_is_better=scorer.lower_is_better,
         training=experiment.training.model_dump() if role == "tuned" else {},
         environment=describe_environment(),
         scores={name: mean_score(values) for name, values in rounded.items()},
     )
     rows = tuple(
-        ScoredRow(id=row.id, hash=row.hash, output=output, scores={name: values[n] for name, values in rounded.items()})
+        ScoredRow(
+            id=row.id, hash=row.hash, output=output.text, scores={name: values[n] for name, values in rounded.items()}
+        )
         for n, (row, output) in enumerate(zip(splits.eval, outputs, strict=True))
     )
     return Arm(manifest=manifest, rows=rows)
@@ -75,8 +77,10 @@ def score_arm(
 
 def time_engine(
     experiment: Experiment, tuned: LoadedModel, rows: Sequence[EncodedRow], settings: Resolved
-) -> SpeedRatio:
-    """The speed of the experiment's engine beside plain ``generate``, on the evaluation rows."""
+) -> SpeedRatio | None:
+    """The speed of the experiment's engine beside plain ``generate``; nothing where no text is generated."""
+    if "engine" not in settings:
+        return None
     engine, size = ENGINES[experiment.generation.engine], experiment.generation.batch_size
     return measure_speed(engine, tuned.model, tuned.tokenizer, rows, settings, batch_size=size)
 

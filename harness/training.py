@@ -8,7 +8,7 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,15 +20,35 @@ from transformers import (
     PreTrainedTokenizerBase,
     PrinterCallback,
     ProgressCallback,
-    Seq2SeqTrainer,
-    Seq2SeqTrainingArguments,
+    Trainer,
     TrainerCallback,
+    TrainingArguments,
 )
 
 from harness.config import TrainingSettings
 from harness.device import choose_device
 from harness.errors import NonFiniteLossError
-from harness.tasks.task import Collator, EncodedRow
+from harness.tasks.task import Collator, Features
+
+Loss = Callable[[Any, torch.Tensor, Any], torch.Tensor]
+"""From the model's output, the labels and the number of items in the batch to a scalar, as `Trainer` calls it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What there is to learn.
+
+    Args:
+        tokenizer: made the token ids.
+        features: the training examples, unpadded.
+        collator: pads examples to a batch with -100 where no loss is taken.
+        loss: takes the place of the model's own loss.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    features: Sequence[Features]
+    collator: Collator
+    loss: Loss | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +57,7 @@ class Trained:
 
     Args:
         model: the tuned model, in eval mode, on the CPU.
-        losses: the training loss of each step, in nats per token.
+        losses: the training loss of each step, in nats per token or row.
         trainable_parameters: how many weights were allowed to move.
     """
 
@@ -46,22 +66,14 @@ class Trained:
     trainable_parameters: int
 
 
-def fine_tune(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    rows: Sequence[EncodedRow],
-    collator: Collator,
-    settings: TrainingSettings,
-) -> Trained:
-    """Train a copy of ``model`` on ``rows`` with `Seq2SeqTrainer`.
+def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) -> Trained:
+    """Train a copy of ``model`` on a lesson with `Trainer`.
 
     The same seed gives bit-identical weights on the same machine. The global random states are left as they were.
 
     Args:
         model: the base; it is copied, and stays as it is.
-        tokenizer: saved with nothing, but the trainer wants to know it.
-        rows: encoded rows, unpadded.
-        collator: pads rows to a batch with -100 where no loss is taken.
+        lesson: what there is to learn.
         settings: learning rate, epochs and so on.
 
     Raises:
@@ -70,12 +82,13 @@ def fine_tune(
     with _own_randomness(settings.seed), tempfile.TemporaryDirectory(prefix="harness-") as folder:
         tuned = copy.deepcopy(model)
         recorder = _LossRecorder()
-        trainer = Seq2SeqTrainer(
+        trainer = Trainer(
             model=tuned,
             args=_trainer_arguments(settings, folder),
-            train_dataset=[row.features() for row in rows],
-            data_collator=collator,
-            processing_class=tokenizer,
+            train_dataset=[dict(example) for example in lesson.features],
+            data_collator=lesson.collator,
+            processing_class=lesson.tokenizer,
+            compute_loss_func=lesson.loss,
             callbacks=[recorder],
         )
         _keep_standard_output_clean(trainer)
@@ -87,8 +100,8 @@ def fine_tune(
     )
 
 
-def _trainer_arguments(settings: TrainingSettings, folder: str) -> Seq2SeqTrainingArguments:
-    arguments = Seq2SeqTrainingArguments(
+def _trainer_arguments(settings: TrainingSettings, folder: str) -> TrainingArguments:
+    arguments = TrainingArguments(
         output_dir=folder,
         use_cpu=choose_device().type == "cpu",
         learning_rate=settings.learning_rate,
@@ -144,7 +157,7 @@ class _Bar(ProgressCallback):  # type: ignore[misc]  # the base class is untyped
         """Print nothing: the losses are recorded."""
 
 
-def _keep_standard_output_clean(trainer: Seq2SeqTrainer) -> None:
+def _keep_standard_output_clean(trainer: Trainer) -> None:
     """The losses are recorded, so nothing but the bar is shown, and that on a terminal only."""
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)

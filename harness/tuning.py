@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,7 @@ from harness.methods import METHODS, Method
 
 if TYPE_CHECKING:
     from harness.models.loading import LoadedModel
-    from harness.tasks.task import Collator, EncodedRow
-    from harness.training import Trained
+    from harness.training import Lesson, Trained
 
 
 class Clock:
@@ -35,8 +34,7 @@ class Clock:
 def tune_each_seed(
     experiment: Experiment,
     loaded: LoadedModel,
-    rows: Sequence[EncodedRow],
-    collator: Collator,
+    lesson: Lesson,
     *,
     method: Method | None,
     clock: Clock,
@@ -46,8 +44,7 @@ def tune_each_seed(
     Args:
         experiment: says with which seeds, and by which method.
         loaded: the base; it is not changed.
-        rows: encoded training rows.
-        collator: pads them.
+        lesson: what there is to learn.
         method: a user's own way to fine-tune, in place of the experiment's.
         clock: takes the time of the training.
 
@@ -62,9 +59,7 @@ def tune_each_seed(
     for seed in range(experiment.training.seed, experiment.training.seed + experiment.repeats):
         seeded = experiment.override({"training.seed": seed})
         with clock.stage("tune"):
-            trained = (method or METHODS[experiment.method])(
-                loaded.model, loaded.tokenizer, rows, collator, seeded.training
-            )
+            trained = (method or METHODS[experiment.method])(loaded.model, lesson, seeded.training)
             if not hasattr(trained, "model"):
                 raise TrainingError(
                     f"The method returned a {type(trained).__name__}.",

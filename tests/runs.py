@@ -30,7 +30,14 @@ def make_run(base: Sequence[float], tuned: Sequence[float], *, stored: Arm | Non
     return Run(
         experiment=experiment,
         splits=Splits(train=(row,), eval=rows),
-        labels=LabelReport(rows=1, supervised_tokens=3, masked_tokens=1, targets_cut=0, inputs_cut=0),
+        labels=LabelReport(
+            summary="3 supervised tokens decode to the targets",
+            rows=1,
+            supervised_tokens=3,
+            masked_tokens=1,
+            targets_cut=0,
+            inputs_cut=0,
+        ),
         base=base_arm,
         tuned=tuned_arm,
         losses=(3.0, 1.0),

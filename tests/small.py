@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 
-from harness.config import Experiment, load_experiment
+from harness.config import EncodingSettings, Experiment, load_experiment
 from harness.data.source import load_splits
+from harness.forms.encoder_decoder import EncoderDecoder
 from harness.models.loading import LoadedModel
 from harness.tasks.summarization import SUMMARIZATION
-from harness.tasks.task import Collator, EncodedRow
+from harness.tasks.task import EncodedRow, flatten
+from harness.training import Lesson
 
 PATIENCE = 20.0 if "PYTEST_XDIST_WORKER" in os.environ else 2.0
 """Seconds in which a silent hub is given up; beside other tests only the minute of retries is excluded."""
@@ -32,9 +34,21 @@ def small_experiment(**changes: object) -> Experiment:
     return load_experiment("summarization-full").override({**SMALL, **changes})
 
 
-def encode_rows(loaded: LoadedModel, count: int = 16) -> tuple[list[EncodedRow], Collator]:
-    """Encoded newsroom rows and their collator."""
-    experiment = small_experiment(**{"data.train_rows": count})
-    rows = load_splits(experiment.data).train
-    encoded = SUMMARIZATION.encode(rows, loaded.tokenizer, experiment.encoding)
-    return encoded, SUMMARIZATION.make_collator(loaded.tokenizer, loaded.model)
+def make_form(encoding: EncodingSettings | None = None, **changes: object) -> EncoderDecoder:
+    """Summarization with an encoder-decoder, and maybe other settings of the encoding."""
+    experiment = small_experiment(**changes)
+    if encoding is not None:
+        experiment = experiment.model_copy(update={"encoding": encoding})
+    return EncoderDecoder(task=SUMMARIZATION, experiment=experiment)
+
+
+def make_lesson(loaded: LoadedModel, count: int = 16) -> Lesson:
+    """Newsroom rows to learn."""
+    encoded, collator = encode_rows(loaded, count), make_form().make_collator(loaded)
+    return Lesson(tokenizer=loaded.tokenizer, features=flatten(encoded), collator=collator)
+
+
+def encode_rows(loaded: LoadedModel, count: int = 16) -> list[EncodedRow]:
+    """Newsroom rows as token ids."""
+    form = make_form(**{"data.train_rows": count})
+    return form.encode(load_splits(form.experiment.data, SUMMARIZATION).train, loaded)

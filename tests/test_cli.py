@@ -16,6 +16,7 @@ import pytest
 from harness.arm import Arm
 from harness.cli import COMMANDS, main
 from harness.data.source import newsroom_rows
+from harness.tasks.summarization import SUMMARIZATION
 from tests.arms import make_arm
 from tests.small import LEARNS, PATIENCE, SMALL
 
@@ -325,7 +326,7 @@ def test_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 def test_own_file_of_rows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Rows from a file run the same way; --seed and --set reach the settings."""
-    rows = newsroom_rows(24, 5)
+    rows = newsroom_rows(SUMMARIZATION, 24, 5)
     lines = [json.dumps({"document": row.input, "summary": row.target}) + "\n" for row in rows]
     Path("rows.jsonl").write_text("".join(lines), encoding="utf-8")
     assert call(monkeypatch, "run", *SETS, "--data", "rows.jsonl", "--seed", "3", "--json") in {0, 3}

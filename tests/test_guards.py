@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, Seq2SeqTrainer, Seq2SeqTrainingArguments
+from transformers import PreTrainedModel, Seq2SeqTrainer, Seq2SeqTrainingArguments
 
 from harness.config import ModelSettings, TrainingSettings
 from harness.data.source import load_splits
 from harness.errors import BaseChangedError, SameWeightsError, TrainingError
 from harness.experiment import run, score_arm
-from harness.generation.engine import resolve_settings
+from harness.forms import choose_form
 from harness.guards import guard_identity
+from harness.metrics import METRICS
+from harness.metrics.scorer import choose_scores
 from harness.models.loading import LoadedModel, load_model
 from harness.tasks.summarization import SUMMARIZATION
-from harness.tasks.task import Collator, EncodedRow
-from harness.training import Trained, fine_tune
-from tests.small import encode_rows, small_experiment
+from harness.training import Lesson, Trained, fine_tune
+from tests.small import make_lesson, small_experiment
 
 
-def train_as_the_notebook_did(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    rows: Sequence[EncodedRow],
-    collator: Collator,
-    settings: TrainingSettings,
-) -> Trained:
+def train_as_the_notebook_did(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) -> Trained:
     """Hand the one model object to the trainer, which trains it in place."""
     arguments = Seq2SeqTrainingArguments(
         output_dir="unused",
@@ -44,9 +39,9 @@ def train_as_the_notebook_did(
     trainer = Seq2SeqTrainer(
         model=model,
         args=arguments,
-        train_dataset=[row.features() for row in rows],
-        data_collator=collator,
-        processing_class=tokenizer,
+        train_dataset=list(lesson.features),
+        data_collator=lesson.collator,
+        processing_class=lesson.tokenizer,
     )
     trainer.train()
     return Trained(model=model.eval(), losses=(1.0,), trainable_parameters=1)
@@ -60,20 +55,19 @@ def test_the_notebooks_fault_and_the_guard_that_sees_it(tmp_path: Path, monkeypa
     """Trained in place, "base" and "fine-tuned" print the same numbers to the last digit, and the guard says why."""
     monkeypatch.chdir(tmp_path)
     experiment = small_experiment()
-    splits = load_splits(experiment.data)
+    splits = load_splits(experiment.data, SUMMARIZATION)
     loaded = fresh()
     untouched = loaded.identify()
-    encoded, collator = encode_rows(loaded)
-    tuned_model = train_as_the_notebook_did(
-        loaded.model, loaded.tokenizer, encoded, collator, experiment.training
-    ).model
+    tuned_model = train_as_the_notebook_did(loaded.model, make_lesson(loaded), experiment.training).model
 
     # What the notebook did next: score "both".
-    evaluation = SUMMARIZATION.encode(splits.eval, loaded.tokenizer, experiment.encoding)
+    form = choose_form(experiment)
     shared = {
-        "encoded": evaluation,
+        "form": form,
+        "scorer": choose_scores(METRICS, SUMMARIZATION.metrics, splits.eval),
+        "encoded": form.encode(splits.eval, loaded),
         "splits": splits,
-        "settings": resolve_settings(loaded.model, experiment.generation),
+        "settings": form.resolve(loaded),
     }
     base = score_arm(experiment, "base", loaded, **shared)
     tuned = score_arm(experiment, "tuned", loaded.with_weights_of(tuned_model), **shared)
@@ -96,14 +90,8 @@ def test_run_stops_when_a_users_method_trains_in_place(tmp_path: Path, monkeypat
 def test_a_users_method_is_named_in_the_evidence() -> None:
     """A training function of one's own goes through the same path, and the manifest says whose it was."""
 
-    def my_method(
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        rows: Sequence[EncodedRow],
-        collator: Collator,
-        settings: TrainingSettings,
-    ) -> Trained:
-        return fine_tune(model, tokenizer, rows[:8], collator, settings)
+    def my_method(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) -> Trained:
+        return fine_tune(model, replace(lesson, features=lesson.features[:8]), settings)
 
     done = run(small_experiment(), method=my_method)
     assert done.tuned.manifest.method is not None

@@ -107,7 +107,9 @@ def test_users_faults_need_no_traceback(pytester: pytest.Pytester) -> None:
 def test_experiment_is_found_from_below(pytester: pytest.Pytester) -> None:
     """Started in tests/, the session takes the harness.toml above it, and paths in it are meant from there."""
     write_experiment(pytester.path, {**SMALL, "data.source": "rows.jsonl"})
-    lines = [json.dumps({"input": row.input, "target": row.target}) + "\n" for row in newsroom_rows(24, 5)]
+    lines = [
+        json.dumps({"input": row.input, "target": row.target}) + "\n" for row in newsroom_rows(SUMMARIZATION, 24, 5)
+    ]
     (pytester.path / "rows.jsonl").write_text("".join(lines), encoding="utf-8")
     below = pytester.mkdir("tests")
     (below / "test_it.py").write_text(
@@ -258,6 +260,7 @@ pytest_terminal_summary = print_outcomes
         f"""
 import pytest
 from harness.pytest_outcomes import PROPERTY
+from harness.tasks.summarization import SUMMARIZATION
 def test(request):
     request.node.user_properties.append((PROPERTY, {status!r}))
     pytest.fail("the reason", pytrace=False)

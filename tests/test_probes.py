@@ -94,7 +94,7 @@ def test_speed_is_judged_by_its_rounds(ratios: tuple[float, ...], status: Status
 
 def test_reference_says_what_the_engine_says(tiny_t5: LoadedModel) -> None:
     """Plain generate in row order gives the same texts, so their times can be compared."""
-    rows, _ = encode_rows(tiny_t5, 8)
+    rows = encode_rows(tiny_t5, 8)
     settings = resolve_settings(tiny_t5.model, small_experiment().generation)
     ours = generate(tiny_t5.model, tiny_t5.tokenizer, rows, settings, batch_size=3)
     assert generate_in_row_order(tiny_t5.model, tiny_t5.tokenizer, rows, settings, batch_size=3) == ours
@@ -102,7 +102,7 @@ def test_reference_says_what_the_engine_says(tiny_t5: LoadedModel) -> None:
 
 def test_slow_engine_is_seen(tiny_t5: LoadedModel) -> None:
     """An engine that generates everything twice has about half the reference's speed, in every round."""
-    rows, _ = encode_rows(tiny_t5, 8)
+    rows = encode_rows(tiny_t5, 8)
 
     def twice(model: object, tokenizer: object, rows: object, settings: Resolved, *, batch_size: int) -> list[str]:
         generate(model, tokenizer, rows, settings, batch_size=batch_size)  # type: ignore[arg-type]

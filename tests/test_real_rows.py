@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
 from harness import load_experiment, run
 from harness.comparison import Outcome
 from harness.data.source import load_splits
+from harness.tasks.summarization import SUMMARIZATION
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_the_250_documents_are_read_as_they_are(shared_data: Path) -> None:
     experiment = load_experiment("seed-notebook").override(
         {"data.source": str(shared_data / "xsum-documents"), "data.train_rows": 200, "data.eval_rows": 50}
     )
-    splits = load_splits(experiment.data)
+    splits = load_splits(experiment.data, SUMMARIZATION)
     assert len({row.hash for row in (*splits.train, *splits.eval)}) == 250
 
 

@@ -6,6 +6,7 @@ import copy
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,13 @@ from harness.errors import NonFiniteLossError
 from harness.fingerprint import hash_weights
 from harness.models.loading import LoadedModel
 from harness.training import Trained, fine_tune
-from tests.small import encode_rows
+from tests.small import make_lesson
 
 SETTINGS = TrainingSettings(epochs=2, batch_size=8, learning_rate=1e-3)
 
 
 def tune(loaded: LoadedModel, **changes: object) -> Trained:
-    encoded, collator = encode_rows(loaded)
-    settings = SETTINGS.model_copy(update=changes)
-    return fine_tune(loaded.model, loaded.tokenizer, encoded, collator, settings)
+    return fine_tune(loaded.model, make_lesson(loaded), SETTINGS.model_copy(update=changes))
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +77,9 @@ def test_fresh_process_gives_the_same_bits(trained: Trained) -> None:
 
 def test_each_step_has_its_loss(trained: Trained, tiny_t5: LoadedModel) -> None:
     """16 rows in batches of 8 over 2 epochs are 4 steps, the first loss is that of the base, and it falls."""
-    encoded, collator = encode_rows(tiny_t5)
+    lesson = make_lesson(tiny_t5)
     with torch.no_grad():
-        rows = [float(tiny_t5.model(**collator([row.features()])).loss) for row in encoded]
+        rows = [float(tiny_t5.model(**lesson.collator([dict(row)])).loss) for row in lesson.features]
     assert len(trained.losses) == 4
     assert trained.losses[0] == pytest.approx(float(np.mean(rows)), rel=0.15)
     assert trained.losses[-1] < trained.losses[0]
@@ -106,22 +105,21 @@ def test_loss_that_is_not_finite_stops_the_training(tiny_t5: LoadedModel, poison
     spoilt = copy.deepcopy(tiny_t5.model)
     with torch.no_grad():
         next(iter(spoilt.parameters()))[:] = poison
-    encoded, collator = encode_rows(tiny_t5)
     with pytest.raises(NonFiniteLossError, match=r"The loss is (nan|inf) at step 1 of 4 .*learning rate 0\.001"):
-        fine_tune(spoilt, tiny_t5.tokenizer, encoded, collator, SETTINGS)
+        fine_tune(spoilt, make_lesson(tiny_t5), SETTINGS)
 
 
 def test_rows_without_labels_stop_the_training(tiny_t5: LoadedModel) -> None:
     """A batch in which everything is masked has no loss; the trainer would log 0.0 and go on."""
-    encoded, collator = encode_rows(tiny_t5)
+    lesson = make_lesson(tiny_t5)
 
     def masked(features: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
-        batch = collator(features)
+        batch = lesson.collator(features)
         batch["labels"][:] = -100
         return batch
 
     with pytest.raises(NonFiniteLossError):
-        fine_tune(tiny_t5.model, tiny_t5.tokenizer, encoded, masked, SETTINGS)
+        fine_tune(tiny_t5.model, replace(lesson, collator=masked), SETTINGS)
 
 
 @pytest.mark.parametrize(

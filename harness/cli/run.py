@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -58,13 +59,24 @@ def run_command(
 ) -> None:
     """Fine-tune a model, score base and tuned on the same rows, compare them, and judge.
 
-    EXPERIMENT is a preset (summarization-full, seed-notebook) or a file like harness.toml. Without it, harness.toml of
-    this folder is used, or else summarization-full, which needs no network and no GPU.
+    EXPERIMENT is a preset (summarization-full, ner-full, ..., seed-notebook) or a file like harness.toml. Without it,
+    harness.toml of this folder is used, or else the embedded experiment of the task, which needs no network and no GPU.
     """
     named = {"task": task, "method": method, "model.name": model, "data.source": data, "training.seed": seed}
     settings: dict[str, object] = {name: value for name, value in named.items() if value is not None}
-    chosen = load_experiment(experiment).override(settings | dict(map(parse_change, changes)))
+    given = dict(map(parse_change, changes))
+    chosen = load_experiment(experiment, task=task)
+    if data is not None and data != chosen.data.source:
+        # Other rows are another experiment, and the embedded one's numbers of rows were not chosen for them.
+        settings |= {"name": name_experiment(chosen, data), "data.allow_fewer": True}
+    chosen = chosen.override(settings | given)
     context.exit(execute(chosen, runs=runs, baselines=baselines, trackers=trackers, as_json=as_json))
+
+
+def name_experiment(experiment: Experiment, data: str) -> str:
+    """The name of an experiment on other rows: its own, and that of the rows."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).name).strip("-.")
+    return f"{experiment.name}-{plain}"[:100]
 
 
 def execute(

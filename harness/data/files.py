@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from harness.config import DataSettings
-from harness.data.columns import Record, to_rows
+from harness.data.columns import Reader, Record, to_rows
 from harness.data.rows import Row
 from harness.errors import DataError
 
 
-def read_path(path: Path, settings: DataSettings, *, split: str) -> Iterator[Row]:
+def read_path(path: Path, settings: DataSettings, reader: Reader, *, split: str) -> Iterator[Row]:
     """Read all rows of a file or folder.
 
     Args:
         path: the file or folder.
-        settings: says which columns to read.
+        settings: may say which columns to read.
+        reader: makes the row of a record.
         split: which split of a saved ``DatasetDict`` to read.
 
     Raises:
@@ -27,16 +28,16 @@ def read_path(path: Path, settings: DataSettings, *, split: str) -> Iterator[Row
         ColumnError: a column is not there.
     """
     if is_saved_dataset(path):
-        yield from to_rows(_read_saved(path, split), settings, where=str(path))
+        yield from to_rows(_read_saved(path, split), settings, reader, where=str(path))
     elif path.is_dir():
         files = [file for file in sorted(path.glob("[!.]*")) if file.suffix.lower() in READERS and file.is_file()]
         if not files:
             raise DataError(f"The folder {path} holds no data file.", fix=f"Formats: {', '.join(READERS)}.")
         several = len(files) > 1
         for file in files:
-            yield from _read_file(file, settings, prefix=f"{file.name}-" if several else "")
+            yield from _read_file(file, settings, reader, prefix=f"{file.name}-" if several else "")
     elif path.exists():
-        yield from _read_file(path, settings, prefix="")
+        yield from _read_file(path, settings, reader, prefix="")
     else:
         raise DataError(f"There is no file {path}.", fix="Check data.source, or --data.")
 
@@ -46,14 +47,14 @@ def is_saved_dataset(path: Path) -> bool:
     return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
 
 
-def _read_file(path: Path, settings: DataSettings, *, prefix: str) -> Iterator[Row]:
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
+def _read_file(path: Path, settings: DataSettings, reader: Reader, *, prefix: str) -> Iterator[Row]:
+    read = READERS.get(path.suffix.lower())
+    if read is None:
         raise DataError(f'{path} has the unknown format "{path.suffix}".', fix=f"Formats: {', '.join(READERS)}.")
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty.", fix="Check how it was written.")
     try:
-        yield from to_rows(reader(path), settings, where=str(path), prefix=prefix)
+        yield from to_rows(read(path), settings, reader, where=str(path), prefix=prefix)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}.", fix="It must be readable UTF-8 text.") from error
 

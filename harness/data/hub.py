@@ -11,7 +11,7 @@ from typing import Any
 from huggingface_hub import constants
 
 from harness.config import DataSettings
-from harness.data.columns import to_rows
+from harness.data.columns import Reader, to_rows
 from harness.data.rows import Row
 from harness.errors import DataError
 from harness.hub import require_hub, why_no_hub
@@ -34,7 +34,7 @@ def _left_alone(config: Any) -> Iterator[None]:
         config.HF_HUB_OFFLINE = before
 
 
-def read_hub(name: str, settings: DataSettings, *, split: str) -> Iterator[Row]:
+def read_hub(name: str, settings: DataSettings, reader: Reader, *, split: str) -> Iterator[Row]:
     """Read all rows of one split of a hub data set.
 
     Raises:
@@ -53,4 +53,4 @@ def read_hub(name: str, settings: DataSettings, *, split: str) -> Iterator[Row]:
             f'Split "{split}" of the data set "{name}" ({settings.revision or "newest"}) cannot be loaded: {error}.',
             fix="Check the name, data.split and data.revision, or give a local path.",
         ) from error
-    yield from to_rows(records, settings, where=name)
+    yield from to_rows(records, settings, reader, where=name)

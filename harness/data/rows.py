@@ -23,15 +23,19 @@ class Row:
 
     Args:
         id: names the row within its source.
-        input: the text that the model is given, without any task prefix.
-        target: the text that the model should produce.
+        input: the text that the model is given, without any task prefix; of question answering the question.
+        target: the text that the model should produce; a label's name, or tags joined by blanks.
         references: the texts that a metric compares to; the target alone where none are given.
+        context: of question answering the passage that holds the answer.
+        spans: where each reference stands in the context, (start, end) in characters; nothing where it does not.
     """
 
     id: str
     input: str
     target: str
     references: tuple[str, ...] = ()
+    context: str = ""
+    spans: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.references:
@@ -40,12 +44,16 @@ class Row:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the content, the id left out."""
-        return hash_json([self.input, self.target, list(self.references)])
+        content: list[object] = [self.input, self.target, list(self.references)]
+        if self.context:
+            content += [self.context, [list(span) for span in self.spans]]
+        return hash_json(content)
 
     @cached_property
     def normalised_hash(self) -> str:
         """SHA-256 of the input after `normalise`: equal for copies that differ in case, spacing or punctuation."""
-        return hash_json(normalise(self.input) or self.input)
+        read = f"{self.input} {self.context}" if self.context else self.input
+        return hash_json(normalise(read) or read)
 
 
 def normalise(text: str) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.config import DataSettings
+from harness.data.columns import Reader, Teller
 from harness.data.files import read_path
 from harness.data.hub import read_hub
-from harness.data.newsroom import draw_event, write_document, write_summary
+from harness.data.newsroom import draw_event
 from harness.data.rows import Row, Splits, draw_rows, drop_duplicates
 from harness.errors import DataError
 from harness.hub import looks_like_hub_name
@@ -17,8 +18,12 @@ from harness.hub import looks_like_hub_name
 NEWSROOM = "newsroom"
 
 
-def load_splits(settings: DataSettings) -> Splits:
+def load_splits(settings: DataSettings, reader: Teller) -> Splits:
     """Read the rows, draw the asked number of each split by the seed, and make sure that the splits share no row.
+
+    Args:
+        settings: where the rows come from, and how many.
+        reader: makes them; a task.
 
     Raises:
         DataError: a source cannot be read or has too few rows.
@@ -28,11 +33,14 @@ def load_splits(settings: DataSettings) -> Splits:
     of_one_source = settings.eval_source is None and settings.eval_split is None
     if of_one_source or {settings.source, settings.eval_source or settings.source} == {NEWSROOM}:
         count = settings.train_rows + settings.eval_rows
-        drawn = _draw(settings, settings.source, settings.split, count)
-        return Splits(train=tuple(drawn[: settings.train_rows]), eval=tuple(drawn[settings.train_rows :]))
-    train = _draw(settings, settings.source, settings.split, settings.train_rows)
+        drawn = _draw(settings, reader, settings.source, settings.split, count)
+        # Where there are fewer rows than asked for, both splits shrink alike.
+        train_rows = len(drawn) * settings.train_rows // count
+        return Splits(train=tuple(drawn[:train_rows]), eval=tuple(drawn[train_rows:]))
+    train = _draw(settings, reader, settings.source, settings.split, settings.train_rows)
     evaluation = _draw(
         settings,
+        reader,
         settings.eval_source or settings.source,
         settings.eval_split or settings.split,
         settings.eval_rows,
@@ -41,34 +49,35 @@ def load_splits(settings: DataSettings) -> Splits:
     return Splits(train=tuple(train), eval=tuple(evaluation))
 
 
-def _draw(settings: DataSettings, source: str, split: str, count: int, *, apart_from: Sequence[Row] = ()) -> list[Row]:
+def _draw(
+    settings: DataSettings, reader: Teller, source: str, split: str, count: int, *, apart_from: Sequence[Row] = ()
+) -> list[Row]:
     """``count`` rows of a source, drawn by the seed, none of them among ``apart_from``."""
     if source == NEWSROOM:
-        return newsroom_rows(count, settings.seed)
-    rows = read_source(source, settings, split=split)
+        return newsroom_rows(reader, count, settings.seed)
+    rows = read_source(source, settings, reader, split=split)
     if settings.deduplicate:
         rows = drop_duplicates(rows, apart_from=apart_from)
     drawn = draw_rows(rows, count, seed=settings.seed)
-    if len(drawn) < count:
+    if len(drawn) < count and not settings.allow_fewer:
         filters = [name for name in ("deduplicate", "drop_empty") if getattr(settings, name)]
         raise DataError(
             f"{source} has {len(drawn)} rows{' after ' + ' and '.join(filters) if filters else ''}, "
             f"but {count} are asked for.",
-            fix="Lower data.train_rows or data.eval_rows, or give more rows.",
+            fix="Lower data.train_rows or data.eval_rows, set data.allow_fewer = true, or give more rows.",
         )
     return drawn
 
 
-def read_source(source: str, settings: DataSettings, *, split: str) -> Iterator[Row]:
+def read_source(source: str, settings: DataSettings, reader: Reader, *, split: str) -> Iterator[Row]:
     """All rows of a file, a folder or a hub data set, in their order."""
     path = Path(os.path.expanduser(source))  # noqa: PTH111 - Path.expanduser fails for unknown users
     # "rows.csv" is a file that is not there; "owner/news-v1.5" may be a data set.
     if path.exists() or not looks_like_hub_name(source) or path.suffix[1:].isalpha():
-        return read_path(path, settings, split=split)
-    return read_hub(source, settings, split=split)
+        return read_path(path, settings, reader, split=split)
+    return read_hub(source, settings, reader, split=split)
 
 
-def newsroom_rows(count: int, seed: int) -> list[Row]:
-    """Generated news items with their summaries; row ``n`` is the same however many are asked for."""
-    events = (draw_event(seed, index) for index in range(count))
-    return [Row(id=event.key, input=write_document(event).text, target=write_summary(event).text) for event in events]
+def newsroom_rows(reader: Teller, count: int, seed: int) -> list[Row]:
+    """Generated events as a task tells them; row ``n`` is the same however many are asked for."""
+    return [reader.tell(draw_event(seed, index)) for index in range(count)]

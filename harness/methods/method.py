@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
     from harness.config import TrainingSettings
-    from harness.tasks.task import Collator, EncodedRow
-    from harness.training import Trained
+    from harness.training import Lesson, Trained
 
 
 class Method(Protocol):
     """A way to adapt a model: a callable that trains a copy and returns it."""
 
-    def __call__(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        rows: Sequence[EncodedRow],
-        collator: Collator,
-        settings: TrainingSettings,
-    ) -> Trained:
-        """Adapt a copy of ``model`` to ``rows``; ``model`` itself must not change."""
+    def __call__(self, model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) -> Trained:
+        """Adapt a copy of ``model`` to the lesson; ``model`` itself must not change."""

@@ -3,6 +3,8 @@
 from harness.metrics.metric import Metric
 from harness.registry import Registry
 
-METRICS: Registry[Metric] = Registry("metric", {"rouge": "harness.metrics.rouge:ROUGE"})
+METRICS: Registry[Metric] = Registry(
+    "metric", {"rouge": "harness.metrics.rouge:ROUGE", "facts": "harness.metrics.rouge:ROUGE"}
+)
 
 __all__ = ["METRICS", "Metric"]

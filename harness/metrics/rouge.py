@@ -34,7 +34,20 @@ class Rouge:
         common = f"F|stemmer:{'yes' if self.stemmer else 'no'}|refs:best|rouge_score:{version}"
         return {kind: f"{kind}|{common}{'|split:line+sentence' * (kind == 'rougeLsum')}" for kind in KINDS}
 
-    def score(self, outputs: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, NDArray[np.float64]]:
+    lower_is_better = frozenset()
+
+    def applies(self, rows):
+        return True
+
+    def tables(self, o, r):
+        return ()
+
+    def score(self, outputs, rows):
+        return self.score_texts([o.text for o in outputs], [r.references for r in rows])
+
+    def score_texts(
+        self, outputs: Sequence[str], references: Sequence[Sequence[str]]
+    ) -> dict[str, NDArray[np.float64]]:
         """Score each output against its references: arrays of shape (rows,), float64, 0 to 100."""
         scores = np.zeros((len(outputs), len(KINDS)))
         for row, (output, targets) in enumerate(zip(outputs, references, strict=True)):

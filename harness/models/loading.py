@@ -10,12 +10,13 @@ from importlib import resources
 from typing import Any
 
 import transformers
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from harness.arm import ModelIdentity
 from harness.config import ModelSettings
 from harness.errors import ModelError
 from harness.fingerprint import hash_text, hash_weights
+from harness.models.head import Head, draw_head
 from harness.models.locate import locate_model
 from harness.models.special_tokens import read_special_token
 
@@ -27,6 +28,8 @@ class LoadedModel:
     name: str
     model: PreTrainedModel = field(repr=False)
     tokenizer: PreTrainedTokenizerBase = field(repr=False)
+    fresh: int = 0
+    """How many of its weights belong to a new head."""
 
     def with_weights_of(self, model: PreTrainedModel) -> LoadedModel:
         """The same name and tokenizer with another model, as after tuning."""
@@ -44,12 +47,14 @@ class LoadedModel:
         )
 
 
-def load_model(settings: ModelSettings, *, auto_class: str) -> LoadedModel:
+def load_model(settings: ModelSettings, *, auto_class: str, head: Head | None = None) -> LoadedModel:
     """Load a model in float32 on the CPU, in eval mode, with its tokenizer.
 
     Args:
         settings: the name, path or hub id.
         auto_class: the class of transformers that knows the head the task needs, as ``AutoModelForSeq2SeqLM``.
+        head: the head to put on a body; one that the checkpoint has with these very labels is kept. Without it the
+            model writes text, and every tensor must be in the checkpoint.
 
     Raises:
         ModelError: there is no such model, its weights are incomplete, or the tokenizer does not fit it.
@@ -57,6 +62,7 @@ def load_model(settings: ModelSettings, *, auto_class: str) -> LoadedModel:
     """
     place = locate_model(settings)
     options: dict[str, Any] = {"revision": settings.revision, "local_files_only": place.local}
+    labels = {} if head is None else _label_options(head, AutoConfig.from_pretrained(place.path, **options))
     try:
         with _progress_on_terminals_only():
             model, report = getattr(transformers, auto_class).from_pretrained(
@@ -66,6 +72,7 @@ def load_model(settings: ModelSettings, *, auto_class: str) -> LoadedModel:
                 dtype="float32",
                 output_loading_info=True,
                 **options,
+                **labels,
             )
             tokenizer = AutoTokenizer.from_pretrained(place.path, use_fast=True, trust_remote_code=False, **options)
     except Exception as error:  # damaged files fail in every way there is
@@ -74,11 +81,14 @@ def load_model(settings: ModelSettings, *, auto_class: str) -> LoadedModel:
             f"{type(error).__name__}: {_first_line(error)}.",
             fix=f"Give a checkpoint that {auto_class} can load: config.json, model.safetensors and tokenizer files.",
         ) from error
+    fresh = 0 if head is None else _draw_missing(model, report, head)
     _require_complete(settings.name, report)
     _require_fitting_tokenizer(settings.name, model, tokenizer)
-    _require_special_tokens(settings.name, model, tokenizer)
+    if head is None:
+        _require_ends(settings.name, model, tokenizer)
+    _require_padding(settings.name, tokenizer)
     _require_finite(settings.name, model)
-    return LoadedModel(name=settings.name, model=model.eval(), tokenizer=tokenizer)
+    return LoadedModel(name=settings.name, model=model.eval(), tokenizer=tokenizer, fresh=fresh)
 
 
 def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -107,6 +117,30 @@ def _progress_on_terminals_only() -> Iterator[None]:
             transformers.utils.logging.enable_progress_bar()
 
 
+def _label_options(head: Head, config: PretrainedConfig) -> dict[str, Any]:
+    """What tells transformers which labels the head has; nothing where the checkpoint has these labels already."""
+    if not head.labels or set(config.id2label.values()) == set(head.labels):
+        return {}
+    names = dict(enumerate(head.labels))
+    return {
+        "num_labels": len(names),
+        "id2label": names,
+        "label2id": {name: index for index, name in names.items()},
+        "ignore_mismatched_sizes": True,
+    }
+
+
+def _draw_missing(model: PreTrainedModel, report: dict[str, Any], head: Head) -> int:
+    """Draw what the checkpoint has not, as long as that is the head and not a part of the body."""
+    mismatched = [key[0] if isinstance(key, tuple) else str(key) for key in report.get("mismatched_keys", ())]
+    lacking = {*report.get("missing_keys", ()), *mismatched}
+    body = f"{model.base_model_prefix}."
+    new = {name for name in lacking if not name.startswith(body) or name.startswith(f"{body}pooler.")}
+    report["missing_keys"] = lacking - new
+    report["mismatched_keys"] = ()
+    return draw_head(model, sorted(new), head.seed)
+
+
 def _require_complete(name: str, report: dict[str, Any]) -> None:
     missing = sorted(report.get("missing_keys", ()))
     mismatched = sorted(str(key) for key in report.get("mismatched_keys", ()))
@@ -127,16 +161,28 @@ def _require_fitting_tokenizer(name: str, model: PreTrainedModel, tokenizer: Pre
             why="Ids past the end crash or mean another token.",
             fix="Use the tokenizer that the model was trained with.",
         )
-    if tokenizer.pad_token_id is None or tokenizer.eos_token_id is None:
+
+
+def _require_padding(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    if tokenizer.pad_token_id is None:
         raise ModelError(
-            f'The tokenizer of "{name}" has no pad or no EOS token.',
-            why="Batches cannot be padded, or texts cannot end.",
-            fix="Set both in tokenizer_config.json.",
+            f'The tokenizer of "{name}" has no pad token.',
+            why="Batches cannot be padded.",
+            fix="Set pad_token in tokenizer_config.json.",
         )
 
 
-def _require_special_tokens(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+def _require_ends(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Generation ends by the model's EOS and training teaches the tokenizer's: they must be the same token."""
+    if tokenizer.eos_token_id is None:
+        raise ModelError(
+            f'The tokenizer of "{name}" has no EOS token.',
+            why="Texts cannot end.",
+            fix="Set eos_token in tokenizer_config.json.",
+        )
+    if tokenizer.pad_token_id is None and not model.config.is_encoder_decoder:
+        # As GPT-2: masks and labels are made from lengths, never from ids, so EOS can stand where nothing counts.
+        tokenizer.pad_token = tokenizer.eos_token
     ids = {key: read_special_token(model.config, key) for key in ("pad", "eos", "decoder_start")}
     places = model.get_input_embeddings().num_embeddings
     ends = ids["eos"] if isinstance(ids["eos"], list) else [ids["eos"]]

@@ -21,6 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Config, T5ForConditionalGeneration
 
 from harness.config import DataSettings
+from harness.data.columns import TextPairs
 from harness.data.files import read_path
 from harness.data.newsroom import draw_event, write_document
 from harness.data.newsroom.draw import Draw
@@ -175,7 +176,9 @@ def main() -> None:
     # The documents behind those that the tokenizer was trained on.
     texts: Iterable[str] = itertools.islice(documents(), TOKENIZER_DOCUMENTS, None)
     if options.texts is not None:
-        texts = itertools.cycle([row.input for row in read_path(options.texts, DataSettings(), split="train")])
+        texts = itertools.cycle(
+            [row.input for row in read_path(options.texts, DataSettings(), TextPairs(), split="train")]
+        )
     last = pretrain(options.folder, tokenizer, texts, steps=options.steps)[-100:]
     seconds = round(time.perf_counter() - began)
     print(json.dumps({"steps": options.steps, "final_loss": round(sum(last) / len(last), 4), "seconds": seconds}))

@@ -37,11 +37,17 @@ class MovedRow:
     metric: str
     base_score: float
     tuned_score: float
+    lower_is_better: bool = False
 
     @property
     def delta(self) -> float:
         """Tuned less base, in the metric's unit."""
         return self.tuned_score - self.base_score
+
+    @property
+    def gain(self) -> float:
+        """How much better tuned is."""
+        return -self.delta if self.lower_is_better else self.delta
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +97,12 @@ class Account:
                 metric=metric,
                 base_score=base.scores[metric],
                 tuned_score=tuned.scores[metric],
+                lower_is_better=metric in self.base.manifest.lower_is_better,
             )
             for row, base, tuned in zip(self.rows, self.base.rows, self.tuned.rows, strict=True)
         ]
-        gains = sorted((moved for moved in every if moved.delta > 0), key=lambda moved: -moved.delta)
-        losses = sorted((moved for moved in every if moved.delta < 0), key=lambda moved: moved.delta)
+        gains = sorted((moved for moved in every if moved.gain > 0), key=lambda moved: -moved.gain)
+        losses = sorted((moved for moved in every if moved.gain < 0), key=lambda moved: moved.gain)
         return (*gains[:count], *losses[:count])
 
 

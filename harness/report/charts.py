@@ -12,6 +12,8 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from harness.report.wording import is_loss
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -61,7 +63,7 @@ def draw_forest(comparison: Facts, level: float) -> Markup:
 
     def paint(axes: Axes) -> None:
         for place, entry in enumerate(metrics):
-            colour = MUTED if entry["p_adjusted"] > level else GAIN if entry["delta"] > 0 else LOSS
+            colour = MUTED if entry["p_adjusted"] > level else LOSS if is_loss(entry) else GAIN
             sure = entry["interval"][0] is not None
             if (band := entry["smallest_detectable"]) is not None:
                 axes.barh(place, 2 * band, left=-band, height=0.62, color=BAND, linewidth=0)

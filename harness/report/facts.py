@@ -32,6 +32,7 @@ def describe_run(run: Run) -> Facts:
             "trainable_parameters": run.trainable_parameters,
         },
         "seconds": run.seconds,
+        "tables": {role: [dataclasses.asdict(table) for table in tables] for role, tables in run.tables.items()},
         "speed_ratio": None if run.speed is None else round(run.speed.median, 4),
     }
 
@@ -81,6 +82,7 @@ def describe_comparison(comparison: Comparison) -> Facts:
         "metrics": [
             {
                 "metric": entry.metric,
+                "lower_is_better": entry.lower_is_better,
                 "against": entry.against,
                 "candidate": entry.candidate,
                 "delta": round(entry.delta, 4),

@@ -22,7 +22,8 @@ MARKS: dict[str, str] = {
 
 LEGEND = (
     "p is two-sided and adjusted for all metrics (sign flips, max-T). Each interval is of its metric alone. "
-    "Detectable is the smallest true difference that these rows show with 80 % power. All in percent points."
+    "Detectable is the smallest true difference that these rows show with 80 % power. All in percent points, "
+    "but for perplexity."
 )
 
 
@@ -65,7 +66,7 @@ def say_headline(comparison: Facts) -> str:
     if comparison["outcome"] == Outcome.INCONCLUSIVE:
         return f"{rows} rows are too few to tell whether the tuned model is better than its base."
     worse = comparison["outcome"] == Outcome.REGRESSED
-    moved = [entry for entry in comparison["metrics"] if (entry["delta"] < 0) == worse]
+    moved = [entry for entry in comparison["metrics"] if is_loss(entry) == worse]
     # The surest; of equals the first.
     entry = min(moved, key=lambda entry: entry["p_adjusted"])
     low, high = entry["interval"]
@@ -74,6 +75,11 @@ def say_headline(comparison: Facts) -> str:
         f"The tuned model is {'worse' if worse else 'better'} than its base: {entry['metric']} went from "
         f"{entry['against']:.2f} to {entry['candidate']:.2f}, {entry['delta']:+.2f} points{between}, on {rows} rows."
     )
+
+
+def is_loss(entry: Facts) -> bool:
+    """Whether a metric got worse."""
+    return bool(entry["delta"] > 0 if entry.get("lower_is_better") else entry["delta"] < 0)
 
 
 def say_requirements(facts: Facts) -> str:

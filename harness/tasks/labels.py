@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import LabelError, UsageError
-from harness.tasks.task import IGNORE_INDEX, Batch
+from harness.tasks.task import IGNORE_INDEX, Batch, flatten
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -18,8 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelReport:
-    """What the loss will see of a set of rows."""
+    """What the loss will see of a set of rows.
 
+    Args:
+        summary: what the labels were found to be, in a few words.
+        rows: how many rows were looked at.
+        supervised_tokens: labels that take part in the loss.
+        masked_tokens: labels that do not.
+        targets_cut: targets longer than allowed.
+        inputs_cut: inputs longer than allowed.
+    """
+
+    summary: str
     rows: int
     supervised_tokens: int
     masked_tokens: int
@@ -43,13 +53,14 @@ def audit_labels(
     supervised = masked = 0
     for start in range(0, len(encoded), batch_size):
         part = slice(start, start + batch_size)
-        batch = collator([row.features() for row in encoded[part]])
+        batch = collator(flatten(encoded[part]))
         cut = [row.target_cut for row in encoded[part]]
         check_labels(batch, [row.target for row in rows[part]], tokenizer, cut=cut)
         labels = batch["labels"]
         supervised += int((labels != IGNORE_INDEX).sum())
         masked += int((labels == IGNORE_INDEX).sum())
     return LabelReport(
+        summary=f"{supervised:,} supervised tokens decode to the targets, each with one EOS",
         rows=len(encoded),
         supervised_tokens=supervised,
         masked_tokens=masked,

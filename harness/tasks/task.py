@@ -1,22 +1,23 @@
-"""What a task has to offer so that the straight path can run it."""
+"""What a task is, and what its rows become for a model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, ClassVar
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from harness.config import EncodingSettings
-    from harness.data.rows import Row
+from harness.data.columns import TextPairs
+from harness.data.newsroom import Event
+from harness.data.rows import Row
 
 IGNORE_INDEX = -100
 """The label where no loss is taken."""
 
+Features = dict[str, Any]
+"""One training example, unpadded: names such as ``input_ids`` and ``labels`` to lists or numbers."""
 Batch = dict[str, Any]
-Collator = Callable[[list[dict[str, list[int]]]], Batch]
+Collator = Callable[[list[Features]], Batch]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,46 +26,55 @@ class EncodedRow:
 
     Args:
         id: the row's id.
-        input_ids: what the encoder reads, EOS included.
-        labels: what the decoder should produce, EOS included.
+        input_ids: what the model reads before it answers.
+        features: its training examples; one, or one for each window of a long text.
         input_cut: whether the input was longer than allowed.
         target_cut: whether the target was longer than allowed.
     """
 
     id: str
     input_ids: list[int]
-    labels: list[int]
-    input_cut: bool
-    target_cut: bool
-
-    def features(self) -> dict[str, list[int]]:
-        """What a collator takes."""
-        return {"input_ids": self.input_ids, "attention_mask": [1] * len(self.input_ids), "labels": self.labels}
-
-
-class Task(Protocol):
-    """What is learned: how rows become token ids, which head the model needs, how outputs are scored."""
+    features: tuple[Features, ...]
+    input_cut: bool = False
+    target_cut: bool = False
 
     @property
-    def name(self) -> str:
-        """The task's name."""
+    def labels(self) -> list[int]:
+        """The labels of its first training example."""
+        labels: list[int] = self.features[0]["labels"]
+        return labels
 
-    @property
-    def prefix(self) -> str:
-        """Put before each input, in training and evaluation alike."""
 
-    @property
-    def auto_class(self) -> str:
-        """The class of transformers that loads a model with the head the task needs."""
+def flatten(rows: Sequence[EncodedRow]) -> list[Features]:
+    """The training examples of all rows, in their order."""
+    return [example for row in rows for example in row.features]
 
-    @property
-    def metric(self) -> str:
-        """The name of the metric family that scores the outputs."""
 
-    def encode(
-        self, rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, settings: EncodingSettings
-    ) -> list[EncodedRow]:
-        """Turn rows into token ids."""
+class Task(TextPairs, ABC):
+    """What is learned: how records become rows, how a row is asked, and which scores count.
 
-    def make_collator(self, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> Collator:
-        """The function that pads encoded rows to a batch."""
+    A task knows no model. How it is put to one kind of model is a *form* (`harness.forms`); ``forms`` names the form
+    for each architecture, and a task without one for the model at hand cannot be run with it.
+    """
+
+    name: ClassVar[str]
+    prefix: ClassVar[str] = ""
+    """Put before each input of a text-to-text model, in training and evaluation alike."""
+    metrics: ClassVar[tuple[str, ...]]
+    """The families of scores, the most telling first; those that do not apply to the rows are left out."""
+    headline: ClassVar[str]
+    """The score that a gain is asked of where the experiment asks for nothing else."""
+    forms: ClassVar[Mapping[str, str]]
+    """Architecture ("encoder-decoder", "causal", "encoder") to the name of the form."""
+
+    @abstractmethod
+    def tell(self, event: Event) -> Row:
+        """The row of an event of the newsroom."""
+
+    def write_prompt(self, row: Row, prefix: str) -> str:
+        """What a text-to-text model is asked."""
+        return prefix + row.input
+
+    def name_labels(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """The names of the labels that the rows carry, in the order of their ids; nothing for texts."""
+        return ()

@@ -10,6 +10,7 @@ from harness.config import DataSettings
 from harness.data.hub import is_cached, read_hub
 from harness.data.source import load_splits
 from harness.errors import DataError
+from harness.tasks.summarization import SUMMARIZATION
 
 # datasets 4 leaves the CSV open until it is collected.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -31,7 +32,7 @@ def data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_split_is_read_in_its_order(data_set: str) -> None:
     """The rows of the asked split, as they stand."""
-    rows = list(read_hub(data_set, DataSettings(), split="test"))
+    rows = list(read_hub(data_set, DataSettings(), SUMMARIZATION, split="test"))
     assert [row.input for row in rows] == [f"document {number}" for number in range(10, 20)]
     assert rows[3].target == "summary 13"
 
@@ -39,7 +40,7 @@ def test_split_is_read_in_its_order(data_set: str) -> None:
 def test_unknown_split_is_named(data_set: str) -> None:
     """The message holds data set, split and what to set."""
     with pytest.raises(DataError, match=r'Split "dev" of the data set "owner/news" .*data\.split'):
-        list(read_hub(data_set, DataSettings(), split="dev"))
+        list(read_hub(data_set, DataSettings(), SUMMARIZATION, split="dev"))
 
 
 def test_cached_data_set_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,4 +50,4 @@ def test_cached_data_set_needs_no_network(tmp_path: Path, monkeypatch: pytest.Mo
     assert is_cached("owner/news")
     assert not is_cached("owner/other")
     with pytest.raises(DataError, match="cannot be loaded"):
-        load_splits(DataSettings(source="owner/news"))
+        load_splits(DataSettings(source="owner/news"), SUMMARIZATION)

@@ -18,6 +18,7 @@ from harness.data.newsroom import ENTITY_TYPES, KINDS, MOODS, TOPICS, draw_event
 from harness.data.newsroom.english import REACTIONS, WORDINGS
 from harness.data.rows import normalise
 from harness.data.source import newsroom_rows
+from harness.tasks.summarization import SUMMARIZATION
 
 ROOT = Path(__file__).parents[2]
 PINNED = "fe84a49d9188512f93d3003297bbdf471a016839d9f8889b5f3cd4c3cab7ddef"
@@ -120,10 +121,10 @@ def test_every_kind_mood_and_topic_occurs() -> None:
 
 def test_more_rows_change_no_row() -> None:
     """Row n is the same however many rows are asked for."""
-    assert newsroom_rows(50, 7) == newsroom_rows(500, 7)[:50]
+    assert newsroom_rows(SUMMARIZATION, 50, 7) == newsroom_rows(SUMMARIZATION, 500, 7)[:50]
 
 
 def test_rows_are_distinct() -> None:
     """20,000 rows of a seed hold no two equal documents, even after normalising."""
-    rows = newsroom_rows(20_000, 3)
+    rows = newsroom_rows(SUMMARIZATION, 20_000, 3)
     assert len({row.normalised_hash for row in rows}) == len(rows)

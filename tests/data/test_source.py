@@ -17,6 +17,7 @@ from harness.config import DataSettings
 from harness.data.rows import Row
 from harness.data.source import load_splits, read_source
 from harness.errors import ColumnError, DataError, HubError, OverlapError
+from harness.tasks.summarization import SUMMARIZATION
 from tests.small import PATIENCE
 
 RECORDS = [{"document": f'Text "{n}", with\na break, é and 日本', "summary": f"Sum {n}", "extra": n} for n in range(12)]
@@ -60,7 +61,7 @@ def write_folder(folder: Path) -> Path:
 
 
 def read(path: Path, **settings: object) -> list[Row]:
-    return list(read_source(str(path), DataSettings.model_validate(settings), split="train"))
+    return list(read_source(str(path), DataSettings.model_validate(settings), SUMMARIZATION, split="train"))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_fault_gives_a_clear_error(
         path.write_text(content, encoding="utf-8")
     chosen = DataSettings.model_validate({"source": str(path), "train_rows": 1, "eval_rows": 1, **settings})
     with pytest.raises(error, match=message):
-        load_splits(chosen)
+        load_splits(chosen, SUMMARIZATION)
 
 
 def test_not_utf8_is_a_clear_error(tmp_path: Path) -> None:
@@ -137,17 +138,17 @@ def test_not_utf8_is_a_clear_error(tmp_path: Path) -> None:
 def test_too_few_rows_is_an_error(tmp_path: Path) -> None:
     """Never are fewer rows evaluated than asked for."""
     with pytest.raises(DataError, match="has 12 rows, but 13 are asked for"):
-        load_splits(DataSettings(source=str(write_csv(tmp_path)), train_rows=10, eval_rows=3))
+        load_splits(DataSettings(source=str(write_csv(tmp_path)), train_rows=10, eval_rows=3), SUMMARIZATION)
 
 
 def test_splits_are_drawn_once_and_apart(tmp_path: Path) -> None:
     """The asked numbers of rows, no row in both, the same again with the same seed, others with another."""
     settings = DataSettings(source=str(write_csv(tmp_path)), train_rows=8, eval_rows=4, seed=1)
-    splits = load_splits(settings)
+    splits = load_splits(settings, SUMMARIZATION)
     assert (len(splits.train), len(splits.eval)) == (8, 4)
     assert not {row.id for row in splits.train} & {row.id for row in splits.eval}
-    assert load_splits(settings) == splits
-    assert load_splits(settings.model_copy(update={"seed": 2})) != splits
+    assert load_splits(settings, SUMMARIZATION) == splits
+    assert load_splits(settings.model_copy(update={"seed": 2}), SUMMARIZATION) != splits
 
 
 def test_separate_evaluation_file(tmp_path: Path) -> None:
@@ -157,8 +158,8 @@ def test_separate_evaluation_file(tmp_path: Path) -> None:
     evaluation.write_text("input,target\nA!,1\nc,3\n", encoding="utf-8")
     settings = DataSettings(source=str(train), eval_source=str(evaluation), train_rows=2, eval_rows=1)
     with pytest.raises(OverlapError):
-        load_splits(settings.model_copy(update={"eval_rows": 2}))
-    deduplicated = load_splits(settings.model_copy(update={"deduplicate": True}))
+        load_splits(settings.model_copy(update={"eval_rows": 2}), SUMMARIZATION)
+    deduplicated = load_splits(settings.model_copy(update={"deduplicate": True}), SUMMARIZATION)
     assert [row.input for row in deduplicated.eval] == ["c"]
 
 
@@ -167,9 +168,9 @@ def test_split_of_a_dataset_dict(tmp_path: Path) -> None:
     halves = {"train": Dataset.from_list(RECORDS[:6]), "test": Dataset.from_list(RECORDS[6:])}
     DatasetDict(halves).save_to_disk(tmp_path / "dict")
     settings = DataSettings(source=str(tmp_path / "dict"), eval_split="test", train_rows=6, eval_rows=6)
-    assert {row.target for row in load_splits(settings).eval} == {r["summary"] for r in RECORDS[6:]}
+    assert {row.target for row in load_splits(settings, SUMMARIZATION).eval} == {r["summary"] for r in RECORDS[6:]}
     with pytest.raises(DataError, match=r'no split "dev".*train, test'):
-        load_splits(settings.model_copy(update={"eval_split": "dev"}))
+        load_splits(settings.model_copy(update={"eval_split": "dev"}), SUMMARIZATION)
 
 
 def test_hub_that_never_answers_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch, silent_hub: str) -> None:
@@ -180,7 +181,7 @@ def test_hub_that_never_answers_is_given_up_in_time(monkeypatch: pytest.MonkeyPa
     with pytest.raises(
         HubError, match=r'"EdinburghNLP/xsum" is no local path.*did not answer within 1 s.*data\.source'
     ):
-        load_splits(DataSettings(source="EdinburghNLP/xsum"))
+        load_splits(DataSettings(source="EdinburghNLP/xsum"), SUMMARIZATION)
     assert time.perf_counter() - began < PATIENCE
 
 
@@ -191,14 +192,14 @@ def test_hub_that_refuses_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
     began = time.perf_counter()
     with pytest.raises(HubError, match=r"the hub cannot be reached \(.*refused"):
-        load_splits(DataSettings(source="EdinburghNLP/xsum"))
+        load_splits(DataSettings(source="EdinburghNLP/xsum"), SUMMARIZATION)
     assert time.perf_counter() - began < 0.4 * PATIENCE
 
 
 def test_offline_switch_is_honoured() -> None:
     """With HF_HUB_OFFLINE set the hub is not even asked."""
     with pytest.raises(HubError, match="HF_HUB_OFFLINE is set"):
-        load_splits(DataSettings(source="EdinburghNLP/xsum"))
+        load_splits(DataSettings(source="EdinburghNLP/xsum"), SUMMARIZATION)
 
 
 @given(

@@ -22,12 +22,10 @@ GREEDY = GenerationSettings(max_length=30)
 @pytest.fixture(scope="module")
 def rows(tiny_t5: LoadedModel) -> list[EncodedRow]:
     """Rows of very different length, out of order."""
-    encoded, _ = encode_rows(tiny_t5, 12)
+    encoded = encode_rows(tiny_t5, 12)
     lengths = [20, 200, 9, 60, 150, 30, 500, 12, 80, 40, 10, 100]
     return [
-        EncodedRow(
-            id=row.id, input_ids=[*(row.input_ids * 3)[: length - 1], 1], labels=[1], input_cut=False, target_cut=False
-        )
+        EncodedRow(id=row.id, input_ids=[*(row.input_ids * 3)[: length - 1], 1], features=())
         for row, length in zip(encoded, lengths, strict=True)
     ]
 

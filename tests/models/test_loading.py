@@ -118,7 +118,7 @@ def nan_weights(folder: Path) -> None:
         (broken_config, "cannot be loaded"),
         (unknown_type, "cannot be loaded"),
         (no_tokenizer, "holds no tokenizer"),
-        (no_pad, "no pad or no EOS"),
+        (no_pad, "has no pad token"),
         (other_eos, "ends texts with token 7, its tokenizer with 1"),
         (no_start, "no usable decoder_start_token_id"),
         (start_out_of_range, "no usable decoder_start_token_id"),

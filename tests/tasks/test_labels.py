@@ -16,8 +16,8 @@ from harness.data.rows import Row
 from harness.errors import EmptyTargetError, LabelError, UsageError
 from harness.models.loading import LoadedModel
 from harness.tasks.labels import audit_labels, check_labels
-from harness.tasks.summarization import SUMMARIZATION
-from harness.tasks.task import IGNORE_INDEX, Batch
+from harness.tasks.task import IGNORE_INDEX, Batch, flatten
+from tests.small import make_form
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip)
 """Texts in any script, emoji included."""
@@ -40,8 +40,8 @@ def pair(request: pytest.FixtureRequest, tiny_t5: LoadedModel) -> LoadedModel:
 
 
 def collate(pair: LoadedModel, rows: list[Row]) -> Batch:
-    encoded = SUMMARIZATION.encode(rows, pair.tokenizer, WHOLE)
-    return SUMMARIZATION.make_collator(pair.tokenizer, pair.model)([row.features() for row in encoded])
+    encoded = make_form(WHOLE).encode(rows, pair)
+    return make_form().make_collator(pair)(flatten(encoded))
 
 
 def make_rows(texts: list[tuple[str, str]], tokenizer: PreTrainedTokenizerBase) -> list[Row]:
@@ -79,7 +79,7 @@ def test_supervised_positions_decode_to_the_target(pair: LoadedModel, texts: lis
     assert (batch["decoder_input_ids"] != IGNORE_INDEX).all()
     assert (batch["decoder_input_ids"][:, 0] == tokenizer.pad_token_id).all()
     assert batch["attention_mask"].sum(dim=1).tolist() == [
-        len(row.input_ids) for row in SUMMARIZATION.encode(rows, tokenizer, WHOLE)
+        len(row.input_ids) for row in make_form(WHOLE).encode(rows, pair)
     ]
     check_labels(batch, [row.target for row in rows], tokenizer)
 
@@ -88,14 +88,14 @@ def test_supervised_positions_decode_to_the_target(pair: LoadedModel, texts: lis
 def test_embedded_tokenizer_loses_nothing(tiny_t5: LoadedModel, text: str) -> None:
     """With the embedded tokenizer the supervised positions decode to the very characters of the target."""
     row = Row(id="0", input="a", target=text)
-    (encoded,) = SUMMARIZATION.encode([row], tiny_t5.tokenizer, EncodingSettings(max_target_tokens=4096))
+    (encoded,) = make_form(EncodingSettings(max_target_tokens=4096)).encode([row], tiny_t5)
     assert tiny_t5.tokenizer.decode(encoded.labels, skip_special_tokens=True) == text
 
 
 def test_input_that_reads_as_a_token(tiny_t5: LoadedModel) -> None:
     """An input that holds "</s>" is read to its end: it has one EOS, behind all of its text."""
     row = Row(id="0", input="one </s> two", target="t")
-    (encoded,) = SUMMARIZATION.encode([row], tiny_t5.tokenizer, WHOLE)
+    (encoded,) = make_form(WHOLE).encode([row], tiny_t5)
     assert encoded.input_ids.count(tiny_t5.tokenizer.eos_token_id) == 1
     assert tiny_t5.tokenizer.decode(encoded.input_ids, skip_special_tokens=True) == "summarize: one </s> two"
 
@@ -135,8 +135,8 @@ def test_cut_targets_keep_their_eos(pair: LoadedModel, texts: list[tuple[str, st
     rows = make_rows(texts, tokenizer)
     if not rows:
         return
-    encoded = SUMMARIZATION.encode(rows, tokenizer, EncodingSettings(max_target_tokens=limit, max_input_tokens=limit))
-    for row, whole in zip(encoded, SUMMARIZATION.encode(rows, tokenizer, WHOLE), strict=True):
+    encoded = make_form(EncodingSettings(max_target_tokens=limit, max_input_tokens=limit)).encode(rows, pair)
+    for row, whole in zip(encoded, make_form(WHOLE).encode(rows, pair), strict=True):
         assert len(row.labels) <= limit
         assert len(row.input_ids) <= limit
         assert row.labels == [*whole.labels[: len(row.labels) - 1], tokenizer.eos_token_id]
@@ -148,14 +148,14 @@ def test_target_that_truncation_empties_is_an_error(tiny_t5: LoadedModel) -> Non
     """Rows with nothing left to learn are named before anything trains."""
     rows = [Row(id="first", input="a", target="b"), Row(id="second", input="a", target="c")]
     with pytest.raises(EmptyTargetError, match=r"2 of 2 rows .*max_target_tokens = 1\): rows first, second"):
-        SUMMARIZATION.encode(rows, tiny_t5.tokenizer, EncodingSettings(max_target_tokens=1))
+        make_form(EncodingSettings(max_target_tokens=1)).encode(rows, tiny_t5)
 
 
 def test_prefix_is_the_same_in_training_and_evaluation(tiny_t5: LoadedModel) -> None:
     """One function encodes both, and the experiment's prefix takes the place of the task's."""
     row = Row(id="0", input="text", target="t")
     for prefix, expected in ((None, "summarize: text"), ("", "text"), ("tl;dr ", "tl;dr text")):
-        (encoded,) = SUMMARIZATION.encode([row], tiny_t5.tokenizer, EncodingSettings(prefix=prefix))
+        (encoded,) = make_form(EncodingSettings(prefix=prefix)).encode([row], tiny_t5)
         assert tiny_t5.tokenizer.decode(encoded.input_ids, skip_special_tokens=True) == expected
 
 
@@ -257,8 +257,8 @@ def test_batch_of_lists_and_wrong_counts(pair: LoadedModel) -> None:
 def test_audit_counts_what_the_loss_sees(tiny_t5: LoadedModel) -> None:
     """The audit covers every row through the collator that trains, and counts supervised and masked labels."""
     rows = [Row(id=str(n), input="word " * n, target="word " * n) for n in range(1, 8)]
-    encoded = SUMMARIZATION.encode(rows, tiny_t5.tokenizer, EncodingSettings(max_target_tokens=6))
-    collator = SUMMARIZATION.make_collator(tiny_t5.tokenizer, tiny_t5.model)
+    encoded = make_form(EncodingSettings(max_target_tokens=6)).encode(rows, tiny_t5)
+    collator = make_form().make_collator(tiny_t5)
     report = audit_labels(rows, encoded, tiny_t5.tokenizer, collator, batch_size=3)
     assert report.rows == 7
     assert report.supervised_tokens == sum(len(row.labels) for row in encoded)
@@ -269,8 +269,8 @@ def test_audit_counts_what_the_loss_sees(tiny_t5: LoadedModel) -> None:
 def test_audit_goes_red_when_the_collator_does_not_mask(tiny_t5: LoadedModel) -> None:
     """A collator that pads labels with the pad token is caught before training."""
     rows = [Row(id="0", input="a", target="b"), Row(id="1", input="a", target="b c d e f")]
-    encoded = SUMMARIZATION.encode(rows, tiny_t5.tokenizer, EncodingSettings())
-    collator = SUMMARIZATION.make_collator(tiny_t5.tokenizer, tiny_t5.model)
+    encoded = make_form(EncodingSettings()).encode(rows, tiny_t5)
+    collator = make_form().make_collator(tiny_t5)
 
     def careless(features: list[dict[str, list[int]]]) -> Batch:
         batch = collator(features)

@@ -1,0 +1,69 @@
+"""A text becomes a text with an encoder-decoder: the encoder reads the prompt, the decoder writes the target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transformers import DataCollatorForSeq2Seq
+
+from harness.data.rows import Row
+from harness.forms.writing import Writing
+from harness.models.loading import LoadedModel
+from harness.tasks.labels import LabelReport, audit_labels
+from harness.tasks.task import IGNORE_INDEX, Collator, EncodedRow
+
+
+class EncoderDecoder(Writing):
+    """The loss is the negative log-likelihood of the target's tokens, EOS included."""
+
+    auto_class = "AutoModelForSeq2SeqLM"
+
+    def encode(self, rows: Sequence[Row], loaded: LoadedModel) -> list[EncodedRow]:
+        """Turn rows into token ids, cut to the limits.
+
+        Raises:
+            DataError: no token of an input is left beside EOS.
+            EmptyTargetError: no token of a target is left beside EOS; the message names the rows.
+        """
+        settings, tokenizer = self.experiment.encoding, loaded.tokenizer
+        # A text that happens to hold "</s>" is text; taken for the token it would end the input or the target there.
+        sources = tokenizer(self.write_prompts(rows), split_special_tokens=True)["input_ids"]
+        targets = tokenizer(text_target=[row.target for row in rows], split_special_tokens=True)["input_ids"]
+        encoded = []
+        for row, source, target in zip(rows, sources, targets, strict=True):
+            ids, labels = cut(source, settings.max_input_tokens), cut(target, settings.max_target_tokens)
+            features = {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels}
+            encoded.append(
+                EncodedRow(
+                    id=row.id,
+                    input_ids=ids,
+                    features=(features,),
+                    input_cut=len(source) > settings.max_input_tokens,
+                    target_cut=len(target) > settings.max_target_tokens,
+                )
+            )
+        self.require_texts(encoded, {tokenizer.eos_token_id}, [row.labels for row in encoded])
+        return encoded
+
+    def make_collator(self, loaded: LoadedModel) -> Collator:
+        """Pad to the longest row of the batch; labels get -100; decoder inputs are the labels shifted by the model.
+
+        The collator returns ``input_ids`` and ``attention_mask`` (batch, source_len), ``labels`` and
+        ``decoder_input_ids`` (batch, target_len), all int64.
+        """
+        collator: Collator = DataCollatorForSeq2Seq(
+            loaded.tokenizer, model=loaded.model, label_pad_token_id=IGNORE_INDEX
+        )
+        return collator
+
+    def audit(
+        self, rows: Sequence[Row], encoded: Sequence[EncodedRow], loaded: LoadedModel, collator: Collator
+    ) -> LabelReport:
+        """Make sure that the labels are the targets, each with one EOS, and nothing else."""
+        size = self.experiment.training.batch_size
+        return audit_labels(rows, encoded, loaded.tokenizer, collator, batch_size=size)
+
+
+def cut(ids: list[int], limit: int) -> list[int]:
+    """At most ``limit`` ids; what is cut is the text before the closing token (EOS), never that token."""
+    return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]

@@ -1,0 +1,101 @@
+"""What the forms that write text share: prompts, engines, and the likelihood of the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from harness.data.rows import NAMED, Row
+from harness.errors import DataError, EmptyTargetError
+from harness.forms.form import Form
+from harness.forms.likelihood import measure_likelihood
+from harness.generation import ENGINES
+from harness.generation.engine import Resolved, resolve_settings
+from harness.metrics.metric import Output
+from harness.models.loading import LoadedModel, load_model
+from harness.tasks.task import EncodedRow
+
+
+class Writing(Form):
+    """A form whose outputs are generated."""
+
+    auto_class: ClassVar[str]
+    """The class of transformers that loads the model."""
+
+    def load(self, rows: Sequence[Row]) -> LoadedModel:
+        """Load the experiment's model; it has its head already."""
+        return load_model(self.experiment.model, auto_class=self.auto_class)
+
+    @property
+    def prefix(self) -> str:
+        """What stands before each input."""
+        prefix = self.experiment.encoding.prefix
+        return self.task.prefix if prefix is None else prefix
+
+    @property
+    def encoding(self) -> dict[str, int | str]:
+        """The settings that decide how a row is encoded."""
+        settings = self.experiment.encoding
+        return {
+            "prefix": self.prefix,
+            "max_input_tokens": settings.max_input_tokens,
+            "max_target_tokens": settings.max_target_tokens,
+        }
+
+    def write_prompts(self, rows: Sequence[Row]) -> list[str]:
+        """What the model is asked, row by row."""
+        return [self.task.write_prompt(row, self.prefix) for row in rows]
+
+    def require_texts(self, encoded: Sequence[EncodedRow], special: set[int], targets: Sequence[list[int]]) -> None:
+        """Make sure that every row has something to read and something to learn.
+
+        Args:
+            encoded: the rows.
+            special: ids that are no text.
+            targets: the ids of each row's target.
+
+        Raises:
+            DataError: no token of an input is left.
+            EmptyTargetError: no token of a target is left; the message names the rows.
+        """
+        unread = [row.id for row in encoded if set(row.input_ids) <= special]
+        if unread:
+            raise DataError(
+                f"{len(unread)} of {len(encoded)} rows have nothing to read{self._say_rows('input', unread)}",
+                fix="Raise encoding.max_input_tokens, or drop these rows.",
+            )
+        empty = [row.id for row, ids in zip(encoded, targets, strict=True) if set(ids) <= special]
+        if empty:
+            raise EmptyTargetError(
+                f"{len(empty)} of {len(encoded)} rows have nothing to learn{self._say_rows('target', empty)}",
+                why="The model would learn to say nothing.",
+                fix="Raise encoding.max_target_tokens, or drop these rows.",
+            )
+
+    def _say_rows(self, side: str, ids: Sequence[str]) -> str:
+        name = f"max_{side}_tokens"
+        limit = getattr(self.experiment.encoding, name)
+        return (
+            f": no token of the {side} is left beside EOS (encoding.{name} = {limit}): rows {', '.join(ids[:NAMED])}."
+        )
+
+    def resolve(self, loaded: LoadedModel) -> Resolved:
+        """The generation settings, every default filled in."""
+        return resolve_settings(loaded.model, self.experiment.generation)
+
+    def predict(
+        self, loaded: LoadedModel, rows: Sequence[Row], encoded: Sequence[EncodedRow], settings: Resolved
+    ) -> list[Output]:
+        """Generate the texts, and measure the likelihood of the targets where a metric asks for it."""
+        generation = self.experiment.generation
+        texts = ENGINES[generation.engine](
+            loaded.model, loaded.tokenizer, encoded, settings, batch_size=generation.batch_size
+        )
+        if "perplexity" not in self.task.metrics:
+            return [Output(text=text) for text in texts]
+        measured = measure_likelihood(
+            loaded.model, encoded, self.make_collator(loaded), batch_size=generation.batch_size
+        )
+        return [
+            Output(text=text, nats=nats, tokens=tokens) for text, (nats, tokens) in zip(texts, measured, strict=True)
+        ]

@@ -1,0 +1,55 @@
+"""The families of scores that apply to a set of rows, as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.rows import Row
+from harness.errors import DataError
+from harness.metrics.metric import Metric, Output, Table
+from harness.registry import Registry
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Several families, scored together."""
+
+    families: tuple[Metric, ...]
+
+    @property
+    def signatures(self) -> dict[str, str]:
+        """Each score's name and its signature, the most telling first."""
+        return {name: signature for family in self.families for name, signature in family.signatures.items()}
+
+    @property
+    def lower_is_better(self) -> tuple[str, ...]:
+        """The scores of which less is better."""
+        return tuple(name for family in self.families for name in family.signatures if name in family.lower_is_better)
+
+    def score(self, outputs: Sequence[Output], rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
+        """Every score of every row: arrays of shape (rows,)."""
+        return {name: scores for family in self.families for name, scores in family.score(outputs, rows).items()}
+
+    def tables(self, outputs: Sequence[Output], rows: Sequence[Row]) -> tuple[Table, ...]:
+        """What reports show beside the scores."""
+        return tuple(table for family in self.families for table in family.tables(outputs, rows))
+
+
+def choose_scores(metrics: Registry[Metric], names: Sequence[str], rows: Sequence[Row]) -> Scorer:
+    """The families among ``names`` that can score these rows.
+
+    Raises:
+        DataError: there is none.
+    """
+    families = tuple(family for family in (metrics[name] for name in names) if family.applies(rows))
+    if not families:
+        raise DataError(
+            f"None of {', '.join(names)} can score these {len(rows)} rows.",
+            why="What is not scored cannot be compared.",
+            fix="Give the rows references.",
+        )
+    return Scorer(families)
