@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -53,7 +54,9 @@ def test_another_summary_is_found_out(event: object, other: object) -> None:
     theirs = write_summary(other)  # type: ignore[arg-type]
     found = judge_facts(theirs.text, event)  # type: ignore[arg-type]
     stated = {theirs.text[mention.start : mention.end] for mention in theirs.mentions}
-    assert found.right | found.invented == stated
+    # What is a mere piece of the document, as the day in "7 May", is neither.
+    pieces = {words for words in stated if re.search(rf"\b{re.escape(words)}\b", write_document(event).text)}  # type: ignore[arg-type]
+    assert stated - pieces <= found.right | found.invented <= stated
     assert found.told == stated & found.asked
 
 
