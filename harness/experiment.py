@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.arm import Arm
 from harness.baselines import DEFAULT_FOLDER, Baseline, read_baseline
 from harness.comparison import say_power
 from harness.config import Experiment
-from harness.data.rows import Splits
+from harness.data.rows import Row, Splits
 from harness.data.source import load_splits
 from harness.forms import Form, choose_form
 from harness.gate import Probe, Verdict, first_question, judge
@@ -33,8 +33,9 @@ from harness.tuning import Clock, name_method, tune_each_seed
 from harness.views import VIEWS
 
 if TYPE_CHECKING:
+    from harness.methods.method import Course
     from harness.models.loading import LoadedModel
-    from harness.training import Lesson, Trained
+    from harness.training import Trained
 
 Say = Callable[[str], None]
 Audit = Callable[[Experiment], CheckReport]
@@ -59,6 +60,7 @@ class Run:
         speed: the engine's speed beside plain ``generate``, where a requirement asks for it.
         checks: what the checks of the user's pipeline found, where a requirement asks for it.
         tables: for base and tuned what stands beside the scores, as a confusion matrix.
+        method_facts: numbers that the method has to say of the first seed's model.
     """
 
     experiment: Experiment
@@ -74,6 +76,7 @@ class Run:
     speed: SpeedRatio | None = None
     checks: CheckReport | None = None
     tables: Mapping[str, tuple[Table, ...]] = field(default_factory=dict)
+    method_facts: Mapping[str, float] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
         """How it shows itself in a notebook."""
@@ -138,13 +141,14 @@ def run(
     with clock.stage("base"):
         base_arm = score(experiment, "base", loaded)
         say(f"base: {say_scores(base_arm)}")
-    lesson = make_lesson(form, loaded, train, collator)
+    course = make_course(form, loaded, splits.train, train, collator)
     arms: list[Arm] = []
     histories: list[Trained] = []
-    for seeded, tuned, trained in tune_each_seed(experiment, loaded, lesson, method=method, clock=clock):
+    for seeded, tuned, trained in tune_each_seed(experiment, loaded, course, method=method, clock=clock):
         say(f"tuned: {say_losses(trained.losses)}")
         with clock.stage("tuned"):
-            arm = score(seeded, "tuned", tuned, method=name_method(experiment, method))
+            asked = ask_as(trained, tuned, splits.eval)
+            arm = score(seeded, "tuned", tuned, method=name_method(experiment, method), **asked)
             say(f"tuned: {say_scores(arm)}{f' (seed {seeded.training.seed})' * (experiment.repeats > 1)}")
         arms.append(arm)
         histories.append(trained)
@@ -172,6 +176,7 @@ def run(
         speed=speed,
         checks=checked,
         tables={arm.manifest.role: _list_tables(scorer, arm, splits) for arm in (base_arm, arms[0])},
+        method_facts=dict(getattr(histories[0], "facts", {})),
     )
 
 
@@ -225,10 +230,24 @@ def _list_tables(scorer: Scorer, arm: Arm, splits: Splits) -> tuple[Table, ...]:
     return scorer.tables([Output(text=row.output) for row in arm.rows], splits.eval)
 
 
-def make_lesson(form: Form, loaded: LoadedModel, rows: Sequence[EncodedRow], collator: Collator) -> Lesson:
+def make_course(
+    form: Form, loaded: LoadedModel, rows: Sequence[Row], encoded: Sequence[EncodedRow], collator: Collator
+) -> Course:
     """What a form teaches of these rows."""
-    from harness.training import Lesson
+    from harness.methods.method import Course
 
-    return Lesson(
-        tokenizer=loaded.tokenizer, features=flatten(rows), collator=collator, loss=form.make_loss(loaded, rows)
+    return Course(
+        tokenizer=loaded.tokenizer,
+        features=flatten(encoded),
+        collator=collator,
+        loss=form.make_loss(loaded, encoded),
+        form=form,
+        rows=rows,
+        loaded=loaded,
     )
+
+
+def ask_as(trained: Trained, tuned: LoadedModel, rows: Sequence[Row]) -> dict[str, Any]:
+    """How the tuned model is asked, where that is not the base's way: another form, and the rows encoded by it."""
+    form = getattr(trained, "form", None)
+    return {} if form is None else {"form": form, "encoded": form.encode(rows, tuned)}

@@ -36,6 +36,7 @@ def describe_run(run: Run) -> Facts:
         },
         "seconds": run.seconds,
         "tables": {role: [dataclasses.asdict(table) for table in tables] for role, tables in run.tables.items()},
+        "method": dict(run.method_facts),
         "speed_ratio": None if run.speed is None else round(run.speed.median, 4),
     }
 
