@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from harness.config import DataSettings
@@ -71,7 +71,7 @@ class Cells:
     where: str
     number: int
     columns: Mapping[Role, Sequence[str]]
-    settings: DataSettings = DataSettings()
+    settings: DataSettings = field(default_factory=DataSettings)
 
     def column(self, role: Role) -> str:
         """The column that plays a role.

@@ -22,7 +22,8 @@ def put_new_labels_first(rows: list[Row], settings: DataSettings, reader: Teller
     if settings.scale is not None or not reader.name_labels(rows):
         return rows
     seen: set[str] = set()
-    first, rest = [], []
+    first: list[Row] = []
+    rest: list[Row] = []
     for row in rows:
         labels = set(reader.labels_of(row))
         (rest if labels <= seen else first).append(row)
@@ -46,14 +47,22 @@ def require_known_labels(splits: Splits, settings: DataSettings, reader: Teller)
             why="There is nothing to tell apart.",
             fix="Give rows of at least two labels, or draw more of them (data.train_rows).",
         )
-    known = settings.scale or reader.name_labels(splits.train)
-    strange = [(row.id, label) for row in splits.eval for label in reader.labels_of(row) if label not in known]
+    require_known(splits.eval, settings.scale or reader.name_labels(splits.train), reader)
+
+
+def require_known(rows: Sequence[Row], known: Sequence[str], reader: Teller) -> None:
+    """Make sure that rows have no other labels than those that are known.
+
+    Raises:
+        DataError: a row has; the message names it and what is known.
+    """
+    strange = [(row.id, label) for row in rows for label in reader.labels_of(row) if label not in known]
     if strange:
-        rows = ", ".join(f'row {key} "{label}"' for key, label in strange[:NAMED])
+        named = ", ".join(f'row {key} "{label:.60}"' for key, label in strange[:NAMED])
         raise DataError(
-            f"{len({key for key, _ in strange})} of {len(splits.eval)} evaluation rows have a label that is not known: "
-            f"{rows}. Known are: {say_labels(known)}.",
-            why="The model could never say it.",
+            f"{len({key for key, _ in strange})} of {len(rows)} rows have a label that is not known: {named}. "
+            f"Known are: {say_labels(known)}.",
+            why="No training row has it, so the model could never say it.",
             fix="Mend the labels, draw more training rows (data.train_rows), or name all labels in data.scale; numbers "
             "become labels by data.thresholds.",
         )
@@ -62,4 +71,4 @@ def require_known_labels(splits: Splits, settings: DataSettings, reader: Teller)
 def say_labels(labels: Sequence[str]) -> str:
     """Some labels by name, and how many more there are."""
     more = f" and {len(labels) - NAMED_LABELS} more" if len(labels) > NAMED_LABELS else ""
-    return ", ".join(labels[:NAMED_LABELS]) + more
+    return ", ".join(label[:60] for label in labels[:NAMED_LABELS]) + more

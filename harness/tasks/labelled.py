@@ -18,8 +18,8 @@ class Labelled(Task):
     """Texts with one label each; a label is a name, also where the data has a number."""
 
     forms: ClassVar = {"encoder": "sequence-head", "encoder-decoder": "encoder-decoder", "causal": "causal"}
-    input_columns = ("text", "sentence", "input", "document", "tweet", "review", "content", "title", "question")
-    target_columns = ("label", "category", "target", "topic", "class", "intent", "sentiment", "emotion", "rating")
+    input_columns: tuple[str, ...] = ("text", "sentence", "input", "document", "tweet", "review", "content", "title")
+    target_columns: tuple[str, ...] = ("label", "category", "topic", "class", "intent", "emotion", "target")
 
     def read(self, cells: Cells) -> Row:
         """The row of a record.
