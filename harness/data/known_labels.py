@@ -47,11 +47,18 @@ def require_known_labels(splits: Splits, settings: DataSettings, reader: Teller)
             why="There is nothing to tell apart.",
             fix="Give rows of at least two labels, or draw more of them (data.train_rows).",
         )
-    require_known(splits.eval, settings.scale or reader.name_labels(splits.train), reader)
+    known = settings.scale or reader.name_labels(splits.train)
+    require_known(splits.eval, known, reader, which="evaluation rows")
 
 
-def require_known(rows: Sequence[Row], known: Sequence[str], reader: Teller) -> None:
+def require_known(rows: Sequence[Row], known: Sequence[str], reader: Teller, *, which: str = "rows") -> None:
     """Make sure that rows have no other labels than those that are known.
+
+    Args:
+        rows: the rows.
+        known: the labels that there are.
+        reader: knows the labels of a row.
+        which: what to call the rows in the message.
 
     Raises:
         DataError: a row has; the message names it and what is known.
@@ -60,7 +67,7 @@ def require_known(rows: Sequence[Row], known: Sequence[str], reader: Teller) -> 
     if strange:
         named = ", ".join(f'row {key} "{label:.60}"' for key, label in strange[:NAMED])
         raise DataError(
-            f"{len({key for key, _ in strange})} of {len(rows)} rows have a label that is not known: {named}. "
+            f"{len({key for key, _ in strange})} of {len(rows)} {which} have a label that is not known: {named}. "
             f"Known are: {say_labels(known)}.",
             why="No training row has it, so the model could never say it.",
             fix="Mend the labels, draw more training rows (data.train_rows), or name all labels in data.scale; numbers "
