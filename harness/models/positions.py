@@ -14,7 +14,7 @@ def count_positions(model: PreTrainedModel) -> int | None:
     RoBERTa and its like begin to count behind the padding index.
     """
     for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+        if name.endswith(("position_embeddings", "embed_positions")) and isinstance(module, nn.Embedding):
             taken = 0 if module.padding_idx is None else module.padding_idx + 1
             return module.num_embeddings - taken
     return None
