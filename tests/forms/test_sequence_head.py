@@ -15,9 +15,13 @@ from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertTokenizerFast,
+    ModernBertConfig,
+    ModernBertModel,
     PreTrainedTokenizerBase,
     RobertaConfig,
     RobertaModel,
+    RoFormerConfig,
+    RoFormerModel,
 )
 
 from harness import load_experiment, run
@@ -219,10 +223,16 @@ def test_more_tokens_than_positions(encoder: Path, loaded: LoadedModel) -> None:
     with pytest.raises(ModelError, match=r"has \d+ tokens.*at most 64.*encoding.max_input_tokens = 64"):
         make_form(encoder, **{"encoding.max_input_tokens": 512}).encode(rows, loaded)
     assert predict(make_form(encoder), loaded, rows)
-    config = RobertaConfig(
-        hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, vocab_size=20
-    )
-    assert count_positions(RobertaModel(config)) == 512 - 2
+
+
+def test_positions_of_other_encoders() -> None:
+    """RoBERTa begins to count behind its padding index, RoFormer has a table of rotations, ModernBERT computes."""
+    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    shape |= {"vocab_size": 20, "max_position_embeddings": 40}
+    assert count_positions(RobertaModel(RobertaConfig(**shape))) == 40 - 2
+    assert count_positions(RoFormerModel(RoFormerConfig(**shape))) == 40
+    ends = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"), 0)
+    assert count_positions(ModernBertModel(ModernBertConfig(**shape, **ends))) is None
 
 
 def test_audit_says_what_it_found(encoder: Path, loaded: LoadedModel) -> None:
