@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -65,6 +66,21 @@ class DataSettings(Settings):
     """Keep only the first of several rows whose inputs are equal after normalising."""
     drop_empty: bool = False
     """Leave out rows whose input or target is empty, instead of refusing the source."""
+    scale: Annotated[tuple[str, ...], Field(min_length=2, strict=False)] | None = None
+    """The names of all labels, from low to high where they have an order; by default the training rows tell."""
+    thresholds: Annotated[tuple[float, ...], Field(min_length=1, strict=False)] | None = None
+    """Turn a target that is a number into a label of ``scale``: where each label but the first begins, ascending."""
+
+    @model_validator(mode="after")
+    def _scale_is_usable(self) -> Self:
+        names, cuts = self.scale or (), self.thresholds or ()
+        if any(not name or name != name.strip() for name in names) or len(set(names)) < len(names):
+            raise ValueError(f"scale has a label twice, an empty one, or one with blanks around it: {list(names)}")
+        if any(low >= high for low, high in pairwise(cuts)):
+            raise ValueError(f"thresholds do not ascend: {', '.join(map(str, cuts))}")
+        if cuts and len(names) != len(cuts) + 1:
+            raise ValueError(f"{len(cuts)} thresholds part {len(cuts) + 1} labels, and scale names {len(names)}")
+        return self
 
     @model_validator(mode="after")
     def _columns_differ(self) -> Self:

@@ -118,7 +118,8 @@ def run(
         say(f"{len(splits.train)} training and {len(splits.eval)} evaluation rows, none in both")
         say(first_question(experiment, baseline))
     with clock.stage("load"):
-        scorer = choose_scores(METRICS, task.metrics, splits.eval)
+        names = experiment.data.scale or task.name_labels(splits.train)
+        scorer = choose_scores(METRICS, task.metrics, splits.eval, names)
         requirements = parse_requirements(experiment, tuple(scorer.signatures))
         kinds = {requirement.kind for requirement in requirements}
         checked = audit(experiment) if audit and "checks" in kinds else None

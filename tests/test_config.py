@@ -73,6 +73,13 @@ def test_settings_never_change() -> None:
         ('[data]\ncolumns = "a"', r"\"data.columns\" is 'a': it should be a list"),
         ('[data]\ntarget_source = "t.de"', r"target_source is set, but source is not"),
         ('[data]\neval_target_source = "t.de"', r"eval_target_source is set, but eval_source is not"),
+        ('[data]\nscale = ["a"]', r'"data.scale" is'),
+        ('[data]\nscale = ["a", " b"]', r"scale has a label twice, an empty one, or one with blanks around it"),
+        ('[data]\nscale = ["a", "a"]', r"scale has a label twice"),
+        ('[data]\nscale = ["a", "b", "c"]\nthresholds = [1, -0.5]', r"thresholds do not ascend: 1.0, -0.5"),
+        ('[data]\nscale = ["a", "b", "c"]\nthresholds = [1, 1]', r"thresholds do not ascend: 1.0, 1.0"),
+        ('[data]\nscale = ["a", "b"]\nthresholds = [1, 2]', r"2 thresholds part 3 labels, and scale names 2"),
+        ("[data]\nthresholds = [1]", r"1 thresholds part 2 labels, and scale names 0"),
         ("[training]\nepochs = 0\nseed = -1", r"2 wrong settings"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from harness.config import DataSettings
@@ -37,10 +37,16 @@ class Reader(Protocol):
 
 
 class Teller(Reader, Protocol):
-    """Makes rows of events as well; every task does."""
+    """Makes rows of events as well, and knows their labels; every task does."""
 
     def tell(self, event: Event) -> Row:
         """The row of an event of the newsroom."""
+
+    def labels_of(self, row: Row) -> tuple[str, ...]:
+        """The labels that a row carries; none where targets are texts."""
+
+    def name_labels(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """The names of all labels that the rows know of, in the order of their ids; none where targets are texts."""
 
 
 class EmptyCell(Exception):  # noqa: N818 - a signal, not an error: such rows may be dropped
@@ -57,6 +63,7 @@ class Cells:
         where: the source, for messages.
         number: its place in the source, from 0.
         columns: for each role the columns to look for, the first that is there counts.
+        settings: say how labels are named.
     """
 
     record: Record
@@ -64,6 +71,7 @@ class Cells:
     where: str
     number: int
     columns: Mapping[Role, Sequence[str]]
+    settings: DataSettings = field(default_factory=DataSettings)
 
     def column(self, role: Role) -> str:
         """The column that plays a role.
@@ -172,7 +180,9 @@ def to_rows(
     }
     number = -1
     for number, record in enumerate(records):
-        cells = Cells(record=record, id=f"{prefix}{number}", where=where, number=number, columns=columns)
+        cells = Cells(
+            record=record, id=f"{prefix}{number}", where=where, number=number, columns=columns, settings=settings
+        )
         try:
             row = reader.read(cells)
         except EmptyCell as empty:

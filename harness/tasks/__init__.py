@@ -3,6 +3,13 @@
 from harness.registry import Registry
 from harness.tasks.task import Task
 
-TASKS: Registry[Task] = Registry("task", {"summarization": "harness.tasks.summarization:SUMMARIZATION"})
+TASKS: Registry[Task] = Registry(
+    "task",
+    {
+        "classification": "harness.tasks.classification:CLASSIFICATION",
+        "sentiment": "harness.tasks.sentiment:SENTIMENT",
+        "summarization": "harness.tasks.summarization:SUMMARIZATION",
+    },
+)
 
 __all__ = ["TASKS", "Task"]

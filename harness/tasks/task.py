@@ -75,6 +75,10 @@ class Task(TextPairs, ABC):
         """What a text-to-text model is asked."""
         return prefix + row.input
 
-    def name_labels(self, rows: Sequence[Row]) -> tuple[str, ...]:
-        """The names of the labels that the rows carry, in the order of their ids; nothing for texts."""
+    def labels_of(self, row: Row) -> tuple[str, ...]:
+        """The labels that a row carries; none where targets are texts."""
         return ()
+
+    def name_labels(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """The names of all labels that the rows know of, in the order of their ids; none where targets are texts."""
+        return tuple(sorted({label for row in rows for label in self.labels_of(row)}))
