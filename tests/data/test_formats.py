@@ -182,7 +182,7 @@ def write_all(folder: Path, files: dict[str, str]) -> None:
 
 def read_ids(folder: Path, **settings: object) -> list[str]:
     chosen = DataSettings.model_validate({"input_columns": ["text"], "target_columns": ["text"], **settings})
-    return [row.id for row in read_path(folder, chosen, split="train")]
+    return [row.id for row in read_path(folder, chosen, SUMMARIZATION, split="train")]
 
 
 def test_notes_beside_data_are_left_out(tmp_path: Path) -> None:
