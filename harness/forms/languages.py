@@ -18,22 +18,16 @@ def set_languages(loaded: LoadedModel, settings: EncodingSettings) -> None:
     tokenizer = loaded.tokenizer
     for setting, attribute in (("source_language", "src_lang"), ("target_language", "tgt_lang")):
         language = getattr(settings, setting)
-        if language is None:
-            continue
-        if not hasattr(tokenizer, attribute):
+        if language is not None and not hasattr(tokenizer, attribute):
             raise ModelError(
                 f'encoding.{setting} is "{language}", and the tokenizer of "{loaded.name}" knows no languages.',
                 why="A language that is set and not heeded would mean another run than the one asked for.",
                 fix="Name the languages in encoding.prefix, or choose a model of the kind M2M100, NLLB or mBART-50.",
             )
-        try:
-            setattr(tokenizer, attribute, language)
-            tokenizer("")
-            tokenizer(text_target="")
-        except KeyError as error:
-            raise _unknown(loaded.name, setting, language) from error
-        if tokenizer.unk_token_id in tokenizer("")["input_ids"] + tokenizer(text_target="")["input_ids"]:
-            raise _unknown(loaded.name, setting, language)
+        if language is not None and not _accepts(tokenizer, attribute, language):
+            raise _refuse(loaded.name, f'does not know the language "{language}" of encoding.{setting}')
+    if hasattr(tokenizer, "tgt_lang") and not _accepts(tokenizer, "tgt_lang", tokenizer.tgt_lang):
+        raise _refuse(loaded.name, "needs to know the language of the targets, and encoding.target_language is not set")
     if settings.target_language is not None and find_target_token(tokenizer) == tokenizer.eos_token_id:
         raise ModelError(
             f'The tokenizer of "{loaded.name}" does not put the language of a target in front of it.',
@@ -48,8 +42,18 @@ def find_target_token(tokenizer: PreTrainedTokenizerBase) -> int:
     return first
 
 
-def _unknown(name: str, setting: str, language: str) -> ModelError:
+def _accepts(tokenizer: PreTrainedTokenizerBase, attribute: str, language: str | None) -> bool:
+    """Whether a tokenizer makes something of a language; it is set from here on."""
+    try:
+        setattr(tokenizer, attribute, language)
+        ids = (tokenizer("") if attribute == "src_lang" else tokenizer(text_target=""))["input_ids"]
+    except KeyError:
+        return False
+    return tokenizer.unk_token_id not in ids
+
+
+def _refuse(name: str, seen: str) -> ModelError:
     return ModelError(
-        f'The tokenizer of "{name}" does not know the language "{language}" of encoding.{setting}.',
+        f'The tokenizer of "{name}" {seen}.',
         fix='Name it as the model does, as "de" (M2M100), "deu_Latn" (NLLB) or "de_DE" (mBART-50).',
     )
