@@ -120,7 +120,7 @@ def _hide_special(messages: Sequence[Message], special: Sequence[str]) -> tuple[
 
 
 def _tokenize(tokenizer: PreTrainedTokenizerBase, text: str, shown: dict[str, str]) -> list[int]:
-    """The ids of a rendered chat: the template's special tokens are tokens, those that a message spells out are text."""
+    """The ids of a rendered chat: special tokens of the template are tokens, those that a message spells are text."""
     pieces = re.split(f"([{''.join(shown)}])", text) if shown else [text]
     ids: list[int] = []
     for piece in filter(None, pieces):

@@ -27,7 +27,8 @@ def generate(
     """Generate the output of each row, in row order, with the attention mask of each batch.
 
     Args:
-        model: an encoder-decoder or a causal model; it works on the GPU where there is one, and comes back to where it was.
+        model: an encoder-decoder or a causal model. It works on the GPU where there is one, and comes back to where
+            it was.
         tokenizer: decodes the outputs.
         rows: encoded rows, unpadded.
         settings: resolved settings, see `resolve_settings`.

@@ -110,9 +110,7 @@ def test_what_is_cut(texts: list[tuple[str, str]], limit: int) -> None:
     short = make_causal(encoding__max_input_tokens=limit, encoding__max_target_tokens=limit)
     loaded.model.config.max_position_embeddings = 99_999
     for row, whole in zip(short.encode(rows, loaded), make_causal(**WHOLE).encode(rows, loaded), strict=True):
-        said, all_said = (
-            entry.features[0]["input_ids"][len(entry.input_ids) :] for entry in (row, whole)
-        )
+        said, all_said = (entry.features[0]["input_ids"][len(entry.input_ids) :] for entry in (row, whole))
         assert len(row.input_ids) <= limit
         assert len(said) <= limit
         assert said == [*all_said[: len(said) - 1], loaded.tokenizer.eos_token_id]

@@ -104,7 +104,10 @@ def test_a_model_of_many_languages_is_told_which(m2m: Path) -> None:
 def test_targets_have_the_vocabulary_of_targets(shared_data: Path) -> None:
     """Marian cuts source and target by two vocabularies: labels by that of the source turn the audit red."""
     tokenizer = real_tokenizer(shared_data / "tokenizers" / "marian-en-mg")
-    rows = [Row(id="0", input="Good morning.", target="Salama tompoko"), Row(id="1", input="No.", target="Tsia tompoko")]
+    rows = [
+        Row(id="0", input="Good morning.", target="Salama tompoko"),
+        Row(id="1", input="No.", target="Tsia tompoko"),
+    ]
     loaded = LoadedModel(name="marian", model=make_marian(tokenizer, 0), tokenizer=tokenizer)
     form = make_form("tiny-t5")
     encoded = form.encode(rows, loaded)

@@ -69,7 +69,9 @@ def test_wrong_padding_would_be_seen(loaded: LoadedModel, rows: list[EncodedRow]
     longest, pad = max(LENGTHS), resolved["pad_token_id"]
     fill = [[pad] * (longest - len(row.input_ids)) for row in rows]
     on_the_right = bug == "padded on the right"
-    pairs = [(row.input_ids, gap) if on_the_right else (gap, row.input_ids) for row, gap in zip(rows, fill, strict=True)]
+    pairs = [
+        (row.input_ids, gap) if on_the_right else (gap, row.input_ids) for row, gap in zip(rows, fill, strict=True)
+    ]
     ids = torch.tensor([[*one, *other] for one, other in pairs])
     mask = torch.ones_like(ids)
     if on_the_right:
@@ -81,7 +83,7 @@ def test_wrong_padding_would_be_seen(loaded: LoadedModel, rows: list[EncodedRow]
 
 
 def test_lengths_count_new_tokens(loaded: LoadedModel, rows: list[EncodedRow]) -> None:
-    """However long the prompts of a batch are, each output has min_length to max_length tokens, and none of a prompt."""
+    """However long the prompts of a batch: each output has min_length to max_length tokens, and none of a prompt."""
     settings = GenerationSettings(min_length=5, max_length=5)
     resolved = resolve_settings(loaded.model, settings)
     assert (resolved["min_new_tokens"], resolved["max_new_tokens"]) == (5, 5)
