@@ -63,7 +63,7 @@ class Manifest(Settings):
     """Each metric's signature: what it is, its version and its options."""
     lower_is_better: tuple[str, ...] = Field((), strict=False)
     """The metrics of which less is better."""
-    training: dict[str, int | float | str | bool] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
     environment: dict[str, str]
     scores: dict[str, float]
     """Mean over the rows, in the metric's unit: percent points, but for perplexity."""

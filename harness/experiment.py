@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.arm import Arm
 from harness.baselines import DEFAULT_FOLDER, Baseline, read_baseline
 from harness.comparison import say_power
 from harness.config import Experiment
-from harness.data.rows import Splits
+from harness.data.rows import Row, Splits
 from harness.data.source import load_splits
-from harness.errors import SettingsError
 from harness.forms import Form, choose_form
 from harness.gate import Probe, Verdict, first_question, judge
 from harness.generation import ENGINES
@@ -34,12 +33,13 @@ from harness.tuning import Clock, name_method, tune_each_seed
 from harness.views import VIEWS
 
 if TYPE_CHECKING:
+    from harness.methods.method import Course
     from harness.models.loading import LoadedModel
-    from harness.training import Lesson, Trained
+    from harness.training import Trained
 
 Say = Callable[[str], None]
-Audit = Callable[[str], CheckReport]
-"""Runs the checks of a pipeline that is named as ``module:attribute``."""
+Audit = Callable[[Experiment], CheckReport]
+"""Runs the checks of an experiment's pipeline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,7 @@ class Run:
         speed: the engine's speed beside plain ``generate``, where a requirement asks for it.
         checks: what the checks of the user's pipeline found, where a requirement asks for it.
         tables: for base and tuned what stands beside the scores, as a confusion matrix.
+        method_facts: numbers that the method has to say of the first seed's model.
     """
 
     experiment: Experiment
@@ -75,6 +76,7 @@ class Run:
     speed: SpeedRatio | None = None
     checks: CheckReport | None = None
     tables: Mapping[str, tuple[Table, ...]] = field(default_factory=dict)
+    method_facts: Mapping[str, float] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
         """How it shows itself in a notebook."""
@@ -98,7 +100,7 @@ def run(
         experiment: what to run.
         baselines: the folder of stored arms.
         method: your own way to fine-tune, in place of the experiment's.
-        audit: runs the checks of the pipeline that ``checks.pipeline`` names, for "every check must pass".
+        audit: runs the checks of the experiment's pipeline, for "every check must pass".
         say: is told what happens, a line a stage.
 
     Raises:
@@ -119,7 +121,7 @@ def run(
         scorer = choose_scores(METRICS, task.metrics, splits.eval)
         requirements = parse_requirements(experiment, tuple(scorer.signatures))
         kinds = {requirement.kind for requirement in requirements}
-        checked = _audit(experiment, audit) if audit and "checks" in kinds else None
+        checked = audit(experiment) if audit and "checks" in kinds else None
         form = choose_form(experiment)
         loaded = form.load(splits.train)
         base = loaded.identify()
@@ -139,13 +141,14 @@ def run(
     with clock.stage("base"):
         base_arm = score(experiment, "base", loaded)
         say(f"base: {say_scores(base_arm)}")
-    lesson = make_lesson(form, loaded, train, collator)
+    course = make_course(form, loaded, splits.train, train, collator)
     arms: list[Arm] = []
     histories: list[Trained] = []
-    for seeded, tuned, trained in tune_each_seed(experiment, loaded, lesson, method=method, clock=clock):
+    for seeded, tuned, trained in tune_each_seed(experiment, loaded, course, method=method, clock=clock):
         say(f"tuned: {say_losses(trained.losses)}")
         with clock.stage("tuned"):
-            arm = score(seeded, "tuned", tuned, method=name_method(experiment, method))
+            asked = ask_as(trained, tuned, splits.eval)
+            arm = score(seeded, "tuned", tuned, method=name_method(experiment, method), **asked)
             say(f"tuned: {say_scores(arm)}{f' (seed {seeded.training.seed})' * (experiment.repeats > 1)}")
         arms.append(arm)
         histories.append(trained)
@@ -173,6 +176,7 @@ def run(
         speed=speed,
         checks=checked,
         tables={arm.manifest.role: _list_tables(scorer, arm, splits) for arm in (base_arm, arms[0])},
+        method_facts=dict(getattr(histories[0], "facts", {})),
     )
 
 
@@ -226,20 +230,24 @@ def _list_tables(scorer: Scorer, arm: Arm, splits: Splits) -> tuple[Table, ...]:
     return scorer.tables([Output(text=row.output) for row in arm.rows], splits.eval)
 
 
-def _audit(experiment: Experiment, audit: Audit) -> CheckReport:
-    if experiment.checks.pipeline is None:
-        raise SettingsError(
-            "Every check must pass, and checks.pipeline is not set.",
-            why="Without a pipeline there is nothing to check.",
-            fix='Name it in harness.toml: [checks] pipeline = "module:attribute".',
-        )
-    return audit(experiment.checks.pipeline)
-
-
-def make_lesson(form: Form, loaded: LoadedModel, rows: Sequence[EncodedRow], collator: Collator) -> Lesson:
+def make_course(
+    form: Form, loaded: LoadedModel, rows: Sequence[Row], encoded: Sequence[EncodedRow], collator: Collator
+) -> Course:
     """What a form teaches of these rows."""
-    from harness.training import Lesson
+    from harness.methods.method import Course
 
-    return Lesson(
-        tokenizer=loaded.tokenizer, features=flatten(rows), collator=collator, loss=form.make_loss(loaded, rows)
+    return Course(
+        tokenizer=loaded.tokenizer,
+        features=flatten(encoded),
+        collator=collator,
+        loss=form.make_loss(loaded, encoded),
+        form=form,
+        rows=rows,
+        loaded=loaded,
     )
+
+
+def ask_as(trained: Trained, tuned: LoadedModel, rows: Sequence[Row]) -> dict[str, Any]:
+    """How the tuned model is asked, where that is not the base's way: another form, and the rows encoded by it."""
+    form = getattr(trained, "form", None)
+    return {} if form is None else {"form": form, "encoded": form.encode(rows, tuned)}

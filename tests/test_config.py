@@ -134,7 +134,7 @@ def test_overrides_are_checked_like_the_file() -> None:
         data=st.builds(DataSettings, train_rows=st.integers(1, 10**6), eval_split=st.none() | st.text()),
         model=st.builds(ModelSettings, name=st.text(min_size=1)),
         encoding=st.builds(EncodingSettings, prefix=st.none() | st.text()),
-        training=st.builds(TrainingSettings, learning_rate=st.floats(0, 1), seed=st.integers(0, 2**32)),
+        training=st.builds(TrainingSettings, learning_rate=st.floats(0, 1), seed=st.integers(0, 2**32 - 1)),
         generation=st.builds(GenerationSettings, length_penalty=st.floats(-2, 2)),
         gate=st.builds(GateSettings, level=st.floats(0.001, 0.4)),
     )

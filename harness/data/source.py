@@ -59,7 +59,8 @@ def _draw(
     if settings.deduplicate:
         rows = drop_duplicates(rows, apart_from=apart_from)
     drawn = draw_rows(rows, count, seed=settings.seed)
-    if len(drawn) < count and not settings.allow_fewer:
+    # Both splits need a row, however few are allowed.
+    if len(drawn) < (min(count, 2) if settings.allow_fewer else count):
         filters = [name for name in ("deduplicate", "drop_empty") if getattr(settings, name)]
         raise DataError(
             f"{source} has {len(drawn)} rows{' after ' + ' and '.join(filters) if filters else ''}, "
