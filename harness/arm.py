@@ -56,7 +56,7 @@ class Manifest(Settings):
     """The same over the training rows; nothing for the base."""
     data: dict[str, Any] = Field(default_factory=dict)
     """The data settings: source, columns, numbers of rows, seed."""
-    encoding: dict[str, int | str]
+    encoding: dict[str, bool | int | str]
     generation: dict[str, int | float | str | bool | list[int] | None]
     """The resolved generation settings, engine included."""
     metrics: dict[str, str]

@@ -113,6 +113,14 @@ class EncodingSettings(Settings):
     """Put before each input; the task's own prefix where this is not set."""
     max_input_tokens: Count = 512
     max_target_tokens: Count = 128
+    loss_on: Literal["target", "all"] = "target"
+    """What a causal model learns: the target alone, or the prompt as well, as in language modelling."""
+    chat: bool = False
+    """Put each prompt to a causal model as a chat, by the chat template of its tokenizer."""
+    source_language: str | None = Field(None, min_length=1)
+    """The language of the inputs, in the words of a tokenizer that knows several, as ``eng_Latn``."""
+    target_language: str | None = Field(None, min_length=1)
+    """The language of the targets; outputs are forced to begin with its token."""
     stride: int = Field(128, ge=0, le=100_000)
     """Where a text is read in several windows: how many of its tokens two neighbours share."""
 
@@ -149,9 +157,9 @@ class GenerationSettings(Settings):
     engine: str = "transformers"
     num_beams: int = Field(1, ge=1, le=256)
     min_length: int = Field(0, ge=0)
-    """In tokens; the decoder's start token counts."""
+    """In tokens; the decoder's start token counts. Of a causal model only the new tokens are counted."""
     max_length: int = Field(64, ge=2, le=100_000)
-    """In tokens; the decoder's start token counts."""
+    """In tokens; the decoder's start token counts. Of a causal model only the new tokens are counted."""
     length_penalty: float = 1.0
     early_stopping: bool = False
     no_repeat_ngram_size: int = Field(0, ge=0)

@@ -50,7 +50,16 @@ class Teller(Reader, Protocol):
 
 
 class EmptyCell(Exception):  # noqa: N818 - a signal, not an error: such rows may be dropped
-    """A cell that must not be empty is; ``args[0]`` names its column."""
+    """A cell has nothing to learn from.
+
+    Args:
+        column: its column.
+        seen: what it is.
+    """
+
+    def __init__(self, column: str, seen: str = "is empty") -> None:
+        super().__init__(column, seen)
+        self.column, self.seen = column, seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,22 +110,30 @@ class Cells:
         """
         value = self.record[column]
         texts: list[Any] = value if isinstance(value, list) else [value]
-        for text in texts:
-            if text is not None and not isinstance(text, str):
-                raise self.error(
-                    f'column "{column}" holds no text but {type(text).__name__}: {text!r:.60}.',
-                    fix="Name a column of texts in data.input_columns and data.target_columns.",
-                )
-            if text is not None and not _is_encodable(text):
-                raise self.error(
-                    f'column "{column}" holds half of a character (a lone surrogate): {text!r:.60}.',
-                    why="No tokenizer can read it.",
-                    fix="Write the file anew as UTF-8; the text was cut inside an emoji or a rare letter.",
-                )
-        kept = tuple(text for text in texts if text is not None and text.strip())
+        checked = [self.check_text(text, column) for text in texts]
+        kept = tuple(text for text in checked if text is not None and text.strip())
         if not kept:
             raise EmptyCell(column)
         return kept
+
+    def check_text(self, text: Any, column: str) -> str | None:
+        """A text of a cell as it is, or nothing.
+
+        Raises:
+            DataError: it is something else.
+        """
+        if text is not None and not isinstance(text, str):
+            raise self.error(
+                f'column "{column}" holds no text but {type(text).__name__}: {text!r:.60}.',
+                fix="Name a column of texts in data.input_columns and data.target_columns.",
+            )
+        if text is not None and not _is_encodable(text):
+            raise self.error(
+                f'column "{column}" holds half of a character (a lone surrogate): {text!r:.60}.',
+                why="No tokenizer can read it.",
+                fix="Write the file anew as UTF-8; the text was cut inside an emoji or a rare letter.",
+            )
+        return text
 
     def text(self, column: str) -> str:
         """The text of a cell; a list is joined by line breaks."""
@@ -189,7 +206,7 @@ def to_rows(
             if settings.drop_empty:
                 continue
             raise cells.error(
-                f'column "{empty.args[0]}" is empty.',
+                f'column "{empty.column}" {empty.seen}.',
                 why="A model learns nothing from it, and no metric can score it.",
                 fix="Fill the cell, drop the row, or set data.drop_empty = true.",
             ) from None

@@ -11,6 +11,7 @@ from harness.tasks import TASKS
 FORMS: Registry[type[Form]] = Registry(
     "form",
     {
+        "causal": "harness.forms.causal:Causal",
         "encoder-decoder": "harness.forms.encoder_decoder:EncoderDecoder",
         "sequence-head": "harness.forms.sequence_head:SequenceHead",
     },

@@ -26,6 +26,9 @@ LEGEND = (
     "but for perplexity."
 )
 
+WHOLE = 1000
+"""From here on numbers are shown without decimals: a table must fit 80 columns."""
+
 
 def column_titles(level: float | None, against: str = "base", candidate: str = "tuned") -> tuple[str, ...]:
     """The head of the table of metrics; the intervals' level, where it is known."""
@@ -38,18 +41,18 @@ def metric_cells(entry: Facts) -> tuple[str, ...]:
     low, high = entry["interval"]
     return (
         entry["metric"],
-        f"{entry['against']:.2f}",
-        f"{entry['candidate']:.2f}",
-        f"{entry['delta']:+.2f}",
+        say_number(entry["against"]),
+        say_number(entry["candidate"]),
+        say_number(entry["delta"], sign="+"),
         f"{say_number(low)} … {say_number(high)}",
         f"{entry['p_adjusted']:.4f}",
         say_number(entry["smallest_detectable"]),
     )
 
 
-def say_number(value: float | None) -> str:
-    """Two decimals, or a dash where the rows are too few for a number."""
-    return "-" if value is None else f"{value:.2f}"
+def say_number(value: float | None, *, sign: str = "") -> str:
+    """Two decimals, none from a thousand on, as a perplexity may be; a dash where the rows are too few for a number."""
+    return "-" if value is None else f"{value:{sign}.{2 if abs(value) < WHOLE else 0}f}"
 
 
 def say_headline(comparison: Facts) -> str:

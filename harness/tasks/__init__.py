@@ -6,9 +6,11 @@ from harness.tasks.task import Task
 TASKS: Registry[Task] = Registry(
     "task",
     {
+        "summarization": "harness.tasks.summarization:SUMMARIZATION",
+        "translation": "harness.tasks.translation:TRANSLATION",
         "classification": "harness.tasks.classification:CLASSIFICATION",
         "sentiment": "harness.tasks.sentiment:SENTIMENT",
-        "summarization": "harness.tasks.summarization:SUMMARIZATION",
+        "generation": "harness.tasks.generation:GENERATION",
     },
 )
 

@@ -60,6 +60,8 @@ class Task(TextPairs, ABC):
     name: ClassVar[str]
     prefix: ClassVar[str] = ""
     """Put before each input of a text-to-text model, in training and evaluation alike."""
+    separator: ClassVar[str] = "\n"
+    """What stands between the prompt of a causal model and what it writes."""
     metrics: ClassVar[tuple[str, ...]]
     """The families of scores, the most telling first; those that do not apply to the rows are left out."""
     headline: ClassVar[str]
