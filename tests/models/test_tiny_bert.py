@@ -33,7 +33,7 @@ def unseen() -> Iterator[str]:
 
 
 def test_pairs_are_sentences_and_their_document(tokenizer: PreTrainedTokenizerBase) -> None:
-    """With the masked tokens put back, the first segment is sentences of the second, in which less is masked."""
+    """With the tokens put back, the first segment is sentences of the second; no special token is masked."""
     documents = list(itertools.islice(unseen(), 30))
     batch = pair_batch(iter(documents), tokenizer, Draw(1))
     asks, answers = ((batch["token_type_ids"] == kind) & batch["attention_mask"].bool() for kind in (0, 1))
@@ -43,6 +43,7 @@ def test_pairs_are_sentences_and_their_document(tokenizer: PreTrainedTokenizerBa
         assert second == document
         assert all(sentence in document for sentence in first.split(". "))
     masked = batch["labels"] != -100
+    assert not set(batch["labels"][masked].tolist()) & set(tokenizer.all_special_ids)
     assert float(masked[asks].float().mean()) == pytest.approx(0.45, abs=0.1)
     assert float(masked[answers].float().mean()) == pytest.approx(0.3, abs=0.05)
 

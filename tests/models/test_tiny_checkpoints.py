@@ -165,6 +165,13 @@ def test_recipe_writes_the_shape_of_the_checkpoint(checkpoint: Checkpoint, remad
         assert {key: made[key] for key in shared} == {key: stored[key] for key in shared}
 
 
+def test_recipe_splits_numbers_into_digits(remade: list[Path]) -> None:
+    """A number never seen is made of tokens that were."""
+    tokenizer = AutoTokenizer.from_pretrained(remade[0])
+    tokens = tokenizer.tokenize("They won 1204 votes in 1999")
+    assert [token for token in tokens if any(map(str.isdigit, token))] == list("12041999")
+
+
 @pytest.mark.slow
 def test_recipe_learns(checkpoint: Checkpoint, tmp_path: Path) -> None:
     """Twenty-five steps lower the loss of both objectives."""
