@@ -1,4 +1,4 @@
-"""The recipe of the tiny BERT: what it masks, what it pairs, and that it learns."""
+"""The tiny BERT: a base that fills masked words and finds in a document what a masked sentence asks for."""
 
 from __future__ import annotations
 
@@ -10,26 +10,62 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoModelForMaskedLM, PreTrainedTokenizerBase
+from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from harness.data.newsroom import draw_event, write_document
 from harness.data.newsroom.draw import Draw
-from harness.models.pretrain import documents, make_tokenizer, pretrain
-from harness.models.recipes.bert import BERT, make_model, mask_tokens, pair_batch, wave_positions
+from harness.models.pretrain import documents, pretrain
+from harness.models.recipes.bert import BERT, make_model, mask_batch, mask_tokens, pair_batch
+from tests.models.test_tiny_checkpoints import MODELS
 
+FOLDER = MODELS / "tiny-bert"
 MASK = 4
 UNSEEN = 7
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
-    """The recipe's tokenizer, of a few documents."""
-    return make_tokenizer(tmp_path_factory.mktemp("bert"), recipe=BERT, texts=500)
+def tokenizer() -> PreTrainedTokenizerBase:
+    """The stored checkpoint's tokenizer."""
+    return AutoTokenizer.from_pretrained(FOLDER)
+
+
+@pytest.fixture(scope="module")
+def model() -> PreTrainedModel:
+    """The stored checkpoint."""
+    return AutoModelForMaskedLM.from_pretrained(FOLDER)
 
 
 def unseen() -> Iterator[str]:
     """Documents of a stream that pre-training did not draw from."""
     return (write_document(draw_event(UNSEEN, index)).text for index in itertools.count())
+
+
+@torch.no_grad()
+def measure(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> float:
+    """Nats per masked token."""
+    return float(model.eval()(**batch).loss)
+
+
+@pytest.mark.parametrize(("objective", "most"), [(mask_batch, 1.2), (pair_batch, 1.2)], ids=["mask", "pair"])
+def test_it_is_a_base(
+    objective: object, most: float, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """On unseen documents it needs far fewer nats a masked token than a fresh model, which knows nothing (ln 2048)."""
+    batch = objective(unseen(), tokenizer, Draw("unseen"))  # type: ignore[operator]
+    torch.manual_seed(1)
+    assert measure(make_model(tokenizer), batch) > 7.0
+    assert measure(model, batch) < most
+
+
+@torch.no_grad()
+def test_it_reads_the_document_behind_the_question(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """A masked sentence costs far more in front of another document than in front of the one it stands in."""
+    batch = pair_batch(unseen(), tokenizer, Draw("unseen"))
+    ids = batch["input_ids"].clone()
+    second = batch["token_type_ids"].bool()
+    others = ids.roll(1, dims=0)
+    ids[second] = others[second]
+    assert measure(model, {**batch, "input_ids": ids}) > measure(model, batch) + 1.0
 
 
 def test_pairs_are_sentences_and_their_document(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -69,21 +105,6 @@ def test_masks_in_the_shares_of_the_paper() -> None:
     assert len(chosen) / count == pytest.approx(0.15, abs=0.01)
     for token, share in ((MASK, 0.8), (101, 0.1), (100, 0.1)):
         assert chosen.count(token) / len(chosen) == pytest.approx(share, abs=0.02)
-
-
-def test_positions_begin_as_waves(tokenizer: PreTrainedTokenizerBase) -> None:
-    """The likeness of two fresh positions depends on their distance alone."""
-    model = make_model(tokenizer)
-    waves = wave_positions(model.config)
-    likeness = waves @ waves.T
-    for distance in (0, 1, 5, 100):
-        torch.testing.assert_close(
-            likeness.diagonal(distance), likeness[0, distance].expand(512 - distance), rtol=0, atol=1e-2
-        )
-    torch.testing.assert_close(waves.square().mean(1), torch.ones(512))
-    torch.testing.assert_close(
-        model.bert.embeddings.position_embeddings.weight.detach(), waves * model.config.initializer_range
-    )
 
 
 @pytest.mark.slow

@@ -50,6 +50,14 @@ class Checkpoint:
 
 CHECKPOINTS = [
     Checkpoint(
+        shape="bert",
+        auto_class="AutoModelForMaskedLM",
+        weights="8e9b6167",
+        parameters=1_289_216,
+        special={"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4},
+        generates=False,
+    ),
+    Checkpoint(
         shape="llama",
         auto_class="AutoModelForCausalLM",
         weights="b65b1155",
