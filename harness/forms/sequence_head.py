@@ -13,8 +13,8 @@ from harness.data.known_labels import require_known
 from harness.data.rows import NAMED, Row
 from harness.device import choose_device
 from harness.errors import DataError
-from harness.forms.encoder_decoder import cut
 from harness.forms.form import Form
+from harness.forms.writing import cut
 from harness.generation.batching import sorted_batches
 from harness.generation.engine import Resolved
 from harness.metrics.metric import Output
