@@ -157,8 +157,10 @@ def test_the_form_puts_rows_as_chats() -> None:
     prompts = [loaded.tokenizer.decode(row.input_ids) for row in encoded]
     assert prompts == [
         "<s><|user|>\nsay: one\n<|assistant|>\n",
-        "<s><|system|>\nBe brief.\n<|user|>\nOne two?\n<|assistant|>\nThree.</s>"
-        "<|user|>\nsay: And four?\n<|assistant|>\n",
+        (
+            "<s><|system|>\nBe brief.\n<|user|>\nOne two?\n<|assistant|>\nThree.</s>"
+            "<|user|>\nsay: And four?\n<|assistant|>\n"
+        ),
     ]
     assert [loaded.tokenizer.decode([label for label in row.labels if label != IGNORE_INDEX]) for row in encoded] == [
         "two</s>",
