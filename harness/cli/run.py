@@ -29,7 +29,11 @@ ALL = "all"
 @click.option("--task", help="What is learned, as summarization; all: each task's embedded experiment, in one table.")
 @click.option("--method", help="How the weights change, as full.")
 @click.option("--model", help="tiny-t5, a checkpoint folder, or a hub id.")
-@click.option("--data", help="newsroom, a file or folder of rows, or a hub data set.")
+@click.option(
+    "--data",
+    help="newsroom, a file or folder of rows, or a hub data set. What stands twice is left out; where there are fewer rows "
+    "than the experiment asks for, both splits shrink alike.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of training (data.seed draws the rows).")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change any setting, as training.epochs=3.")
 @click.option(
@@ -82,8 +86,8 @@ def run_command(
         context.exit(execute_all(chosen, runs=runs, baselines=baselines, trackers=trackers, document=document))
     one = load_experiment(experiment, task=task)
     if data is not None and data != one.data.source:
-        # Other rows are another experiment, and the embedded one's numbers of rows were not chosen for them.
-        settings |= {"name": name_experiment(one, data), "data.allow_fewer": True}
+        # Other rows are another experiment. Its settings were not chosen for them: there may be fewer, or some twice.
+        settings |= {"name": name_experiment(one, data), "data.allow_fewer": True, "data.deduplicate": True}
     one = one.override(settings | given)
     context.exit(execute(one, runs=runs, baselines=baselines, trackers=trackers, as_json=as_json))
 
