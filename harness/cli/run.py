@@ -31,8 +31,8 @@ ALL = "all"
 @click.option("--model", help="tiny-t5, a checkpoint folder, or a hub id.")
 @click.option(
     "--data",
-    help="newsroom, a file or folder of rows, or a hub data set. What stands twice is left out; where there are fewer rows "
-    "than the experiment asks for, both splits shrink alike.",
+    help="newsroom, a file or folder of rows, or a hub data set. What stands twice is left out; where there are fewer "
+    "rows than the experiment asks for, both splits shrink alike.",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of training (data.seed draws the rows).")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change any setting, as training.epochs=3.")
