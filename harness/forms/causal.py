@@ -138,9 +138,11 @@ class Causal(Writing):
         ]
 
     def _require_places(self, encoded: Sequence[EncodedRow], loaded: LoadedModel) -> None:
-        places = getattr(loaded.model.config, "max_position_embeddings", None)
+        places: int | None = getattr(loaded.model.config, "max_position_embeddings", None)
+        if places is None:
+            return
         new = self.experiment.generation.max_length
-        for row in encoded if places else ():
+        for row in encoded:
             needed = max(len(row.features[0]["input_ids"]), len(row.input_ids) + new)
             if needed > places:
                 raise DataError(

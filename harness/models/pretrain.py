@@ -133,7 +133,9 @@ def main() -> None:
     # The documents behind those that the tokenizer was trained on.
     texts: Iterable[str] = itertools.islice(documents(), TOKENIZER_DOCUMENTS, None)
     if options.texts is not None:
-        texts = itertools.cycle([row.input for row in read_path(options.texts, DataSettings(), TextPairs(), split="train")])
+        texts = itertools.cycle(
+            [row.input for row in read_path(options.texts, DataSettings(), TextPairs(), split="train")]
+        )
     losses = pretrain(options.folder, tokenizer, texts, recipe=recipe, steps=steps)
     final = [round(loss, 4) for loss in recent_losses(losses, recipe)]
     seconds = round(time.perf_counter() - began)
