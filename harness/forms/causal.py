@@ -138,7 +138,7 @@ class Causal(Writing):
         ]
 
     def _require_places(self, encoded: Sequence[EncodedRow], loaded: LoadedModel) -> None:
-        places = getattr(loaded.model.config, "max_position_embeddings", None)
+        places: int | None = getattr(loaded.model.config, "max_position_embeddings", None)
         if places is None:
             return
         new = self.experiment.generation.max_length

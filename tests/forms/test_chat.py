@@ -152,15 +152,15 @@ def test_a_long_question_leaves_the_template_whole() -> None:
 def test_the_form_puts_rows_as_chats() -> None:
     """A row without turns is one question with the task's prefix; with turns, its last turn has the prefix."""
     loaded, form = load_small("llama"), make_causal(encoding__chat=True, encoding__prefix="say: ")
-    rows = [Row(id="0", input="one", target="two"), Row(id="1", input="And four?", target="five", turns=TURNS)]
+    rows = [
+        Row(id="0", input="one", target="two"),
+        Row(id="1", input="4?", target="five", turns=(*TURNS[:3], ("user", "4?"))),
+    ]
     encoded = form.encode(rows, loaded)
     prompts = [loaded.tokenizer.decode(row.input_ids) for row in encoded]
     assert prompts == [
         "<s><|user|>\nsay: one\n<|assistant|>\n",
-        (
-            "<s><|system|>\nBe brief.\n<|user|>\nOne two?\n<|assistant|>\nThree.</s>"
-            "<|user|>\nsay: And four?\n<|assistant|>\n"
-        ),
+        "<s><|system|>\nBe brief.\n<|user|>\nOne two?\n<|assistant|>\nThree.</s><|user|>\nsay: 4?\n<|assistant|>\n",
     ]
     assert [loaded.tokenizer.decode([label for label in row.labels if label != IGNORE_INDEX]) for row in encoded] == [
         "two</s>",
