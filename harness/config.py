@@ -165,7 +165,8 @@ class CheckSettings(Settings):
     """What the checks of the pipeline look at."""
 
     pipeline: str | None = Field(None, pattern=r"^[^:]+:\w+$")
-    """The pipeline under test, as ``module:attribute`` or ``path/to/file.py:attribute``."""
+    """The pipeline under test, as ``module:attribute`` or ``path/to/file.py:attribute``; by default what this
+    experiment itself does."""
 
 
 class Experiment(Settings):

@@ -89,7 +89,7 @@ def confusion_table(meant: Sequence[str], said: Sequence[str], labels: Sequence[
     for label in labels:
         known = [counted[label, other] for other in labels]
         lines.append((label, *known, meant.count(label) - sum(known)))
-    return Table(title="Confusion matrix", columns=("target", *labels, "no label"), rows=tuple(lines))
+    return Table(title="Confusion matrix", columns=("target", *labels, "no label"), rows=tuple(lines), shaded=True)
 
 
 def _f1_by_label(counts: Floats) -> Floats:

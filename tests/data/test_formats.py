@@ -18,6 +18,7 @@ from harness.data.files import read_path, read_records
 from harness.data.formats import ENDINGS, FORMATS
 from harness.data.rows import Row
 from harness.errors import DataError, HarnessError, NameUnknownError
+from harness.tasks.summarization import SUMMARIZATION
 
 QUESTIONS = {
     "version": "v2.0",
@@ -33,7 +34,7 @@ QUESTIONS = {
                             "id": "b",
                             "question": "When?",
                             "is_impossible": True,
-                            "answers": [],
+                            "answers": [{"text": "Ashford", "answer_start": 17}],
                             "plausible_answers": [{"text": "Ashford", "answer_start": 17}],
                         },
                     ],
@@ -63,6 +64,12 @@ FILES: dict[str, tuple[str, str, dict[str, object], list[dict[str, object]]]] = 
     "json": ("r.json", json.dumps(PAIRS), {}, PAIRS),
     "json in data": ("r.json", json.dumps({"data": PAIRS, "version": 1}, indent=2), {}, PAIRS),
     "SQuAD": ("r.json", json.dumps(QUESTIONS), {}, ANSWERED),
+    "SQuAD with numbers as ids": (
+        "r.json",
+        json.dumps(QUESTIONS).replace('"id": "a"', '"id": 7'),
+        {},
+        [{**ANSWERED[0], "id": "7"}, ANSWERED[1]],
+    ),
     "conll": ("r.conll", "Ada\tB-PER\nran\tO\n\nNo\tO\n", {}, TAGGED),
     "conll with blanks": ("r.bio", "Ada  B-PER\nran O\n \nNo O", {}, TAGGED),
     "conll with four columns": (
@@ -74,12 +81,12 @@ FILES: dict[str, tuple[str, str, dict[str, object], list[dict[str, object]]]] = 
     "conll by its setting": ("submission", "Ada\tB-PER\nran\tO\n\nNo\tO\n\n", {"format": "conll"}, TAGGED),
     "conll with odd blanks in a token": ("r.conll", "a\xa0b\tO\n", {}, [{"tokens": ["a\xa0b"], "tags": ["O"]}]),
     "story": (
-        "0a1b.story",
+        "0a.1b.story",
         "One.\n\nTwo.\n\n@highlight\n\nFirst\nline\n\n@highlight\n\n@highlight\n\nSecond",
         {},
-        [{"id": "0a1b", "article": "One.\n\nTwo.", "highlights": "First line\nSecond"}],
+        [{"id": "0a.1b", "article": "One.\n\nTwo.", "highlights": "First line\nSecond"}],
     ),
-    "txt": ("r.txt", "one \n\n  \nzwei\u2028drei\x85\r\n", {}, [{"text": "one "}, {"text": "zwei\u2028drei\x85"}]),
+    "txt": ("r.txt", "one \n\n  \n2\u20283\r4\x85\r\n", {}, [{"text": "one "}, {"text": "2\u20283\r4\x85"}]),
     "txt by its setting": ("r.de", "eins\n", {"format": "txt"}, [{"text": "eins"}]),
 }
 
@@ -130,6 +137,13 @@ FAULTS: dict[str, tuple[str, str, dict[str, object], str]] = {
         {},
         r'article 0, paragraph 0 has no "context" of type str',
     ),
+    "SQuAD without an id": (
+        "r.json",
+        json.dumps(QUESTIONS).replace('"id": "b"', '"id": null'),
+        {},
+        r'paragraph 0, question 1 has no "id" of type str or int',
+    ),
+    "SQuAD of words": ("r.json", '{"data": [{"paragraphs": ["a"]}]}', {}, r"paragraph 0 has no \"context\" .*: 'a'"),
     "SQuAD with a place in words": (
         "r.json",
         json.dumps(QUESTIONS).replace('"answer_start": 0', '"answer_start": "0"'),
@@ -182,7 +196,7 @@ def write_all(folder: Path, files: dict[str, str]) -> None:
 
 def read_ids(folder: Path, **settings: object) -> list[str]:
     chosen = DataSettings.model_validate({"input_columns": ["text"], "target_columns": ["text"], **settings})
-    return [row.id for row in read_path(folder, chosen, split="train")]
+    return [row.id for row in read_path(folder, chosen, SUMMARIZATION, split="train")]
 
 
 def test_notes_beside_data_are_left_out(tmp_path: Path) -> None:
@@ -208,7 +222,7 @@ def test_folder_without_data_says_what_it_looked_for(tmp_path: Path) -> None:
 
 def read_pairs(source: Path, targets: Path, **settings: object) -> list[Row]:
     chosen = DataSettings.model_validate({"source": str(source), "target_source": str(targets), **settings})
-    return list(read_path(source, chosen, split="train"))
+    return list(read_path(source, chosen, SUMMARIZATION, split="train"))
 
 
 def test_parallel_text_pairs_line_with_line(tmp_path: Path) -> None:
@@ -228,10 +242,10 @@ def test_evaluation_pairs_have_a_target_file_of_their_own(tmp_path: Path) -> Non
         "eval_source": str(tmp_path / "e.en"),
     }
     both = DataSettings.model_validate({**named, "eval_target_source": str(tmp_path / "e.de")})
-    assert [row.target for row in read_path(tmp_path / "t.en", both, split="train")] == ["eins"]
-    assert [row.target for row in read_path(tmp_path / "e.en", both, split="train")] == ["zwei"]
+    assert [row.target for row in read_path(tmp_path / "t.en", both, SUMMARIZATION, split="train")] == ["eins"]
+    assert [row.target for row in read_path(tmp_path / "e.en", both, SUMMARIZATION, split="train")] == ["zwei"]
     with pytest.raises(DataError, match=r'e\.en has the unknown format "\.en".*data\.eval_target_source'):
-        list(read_path(tmp_path / "e.en", DataSettings.model_validate(named), split="train"))
+        list(read_path(tmp_path / "e.en", DataSettings.model_validate(named), SUMMARIZATION, split="train"))
 
 
 @given(count=st.integers(1, 5), more=st.integers(1, 3), first=st.booleans())

@@ -10,6 +10,7 @@ import pytest
 from harness.config import DataSettings
 from harness.data.columns import Record
 from harness.data.files import read_path, read_records
+from harness.tasks.summarization import SUMMARIZATION
 
 
 def read(path: Path, **settings: object) -> list[Record]:
@@ -54,7 +55,7 @@ def test_conlleval_example_has_four_columns(shared_data: Path) -> None:
 def test_stories_are_rows(shared_data: Path) -> None:
     """A folder of 12 stories gives 12 rows with article and highlights, and each record its file's stem as id."""
     folder = shared_data / "cnn-dailymail"
-    rows = list(read_path(folder, DataSettings(source=str(folder)), split="train"))
+    rows = list(read_path(folder, DataSettings(source=str(folder)), SUMMARIZATION, split="train"))
     assert len({row.id for row in rows}) == len(rows) == 12
     assert not any("@highlight" in row.input + row.target for row in rows)
     assert sum(len(row.target.split("\n")) for row in rows) == 35
@@ -105,7 +106,7 @@ def test_ntrex_is_parallel_text(shared_data: Path, language: str) -> None:
         source=str(folder / "newstest2019-src.eng.0001-1000.txt"),
         target_source=str(folder / f"newstest2019-ref.{language}.0001-1000.txt"),
     )
-    rows = list(read_path(Path(settings.source), settings, split="train"))
+    rows = list(read_path(Path(settings.source), settings, SUMMARIZATION, split="train"))
     assert len(rows) == 1_000
     assert rows[0].input == "Welsh AMs worried about 'looking like muppets'"
     assert not any("\r" in row.input + row.target for row in rows)
@@ -117,7 +118,7 @@ def test_packed_translations_are_read(shared_data: Path) -> None:
     settings = DataSettings(
         source=str(folder / "uedin-nmt.4722.de.gz"), target_source=str(folder / "reference.de.gz"), format="txt"
     )
-    assert len(list(read_path(Path(settings.source), settings, split="train"))) == 3_004
+    assert len(list(read_path(Path(settings.source), settings, SUMMARIZATION, split="train"))) == 3_004
     assert len(read(folder / "reference.de.gz", format="txt")) == 3_004
 
 
@@ -130,5 +131,5 @@ def test_banking77_has_77_intents(shared_data: Path) -> None:
 def test_wikitext_is_plain_text(shared_data: Path) -> None:
     """600 lines, of which the blank ones are left out."""
     records = read(shared_data / "wikitext-2" / "valid_600.txt")
-    assert len(records) == 353
+    assert len(records) == 393
     assert all(record["text"].strip() for record in records)

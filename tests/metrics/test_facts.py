@@ -14,6 +14,7 @@ from harness.data.source import newsroom_rows
 from harness.errors import DataError
 from harness.metrics import Output
 from harness.metrics.facts import FACTS, FoundFacts, judge_facts
+from harness.tasks.summarization import SUMMARIZATION
 
 EVENTS = st.builds(draw_event, st.integers(0, 5), st.integers(0, 400))
 EVENT = draw_event(3, 0)
@@ -86,7 +87,7 @@ def test_statements(text: str, right: set[str], invented: set[str]) -> None:
 
 def test_scores_by_hand() -> None:
     """Who and where of four facts, and one of three statements invented."""
-    row = newsroom_rows(1, 3)[0]
+    row = newsroom_rows(SUMMARIZATION, 1, 3)[0]
     text = "Kamal Larson ran in Goldcross for 47 seconds."
     scores = FACTS.score([Output(text=text), Output(text="")], [row, row])
     assert scores["facts_right"].tolist() == [50, 0]
@@ -95,7 +96,7 @@ def test_scores_by_hand() -> None:
 
 def test_only_the_newsrooms_own_summaries_apply() -> None:
     """Rows of another source, or with another target, have no facts that are known."""
-    rows = newsroom_rows(3, 0)
+    rows = newsroom_rows(SUMMARIZATION, 3, 0)
     assert FACTS.applies(rows)
     assert not FACTS.applies([*rows, Row(id="4", input="x", target="y")])
     assert not FACTS.applies([replace(rows[0], target="delighted")])

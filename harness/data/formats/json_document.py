@@ -58,7 +58,7 @@ def _read_article(article: Mapping[str, Any], *, where: str) -> Iterator[Record]
             told = not (isinstance(question, Mapping) and question.get("is_impossible"))
             answers = _get(question, "answers", list, spot) if told else []
             yield {
-                "id": _get(question, "id", str, spot),
+                "id": str(_get(question, "id", (str, int), spot)),
                 "title": article.get("title", ""),
                 "context": context,
                 "question": _get(question, "question", str, spot),
@@ -69,11 +69,12 @@ def _read_article(article: Mapping[str, Any], *, where: str) -> Iterator[Record]
             }
 
 
-def _get(holder: object, name: str, kind: type, where: str) -> Any:
+def _get(holder: object, name: str, kind: type | tuple[type, ...], where: str) -> Any:
     """The value of a part that the layout needs."""
     value = holder.get(name) if isinstance(holder, Mapping) else None
     if not isinstance(value, kind):
-        raise DataError(f'{where} has no "{name}" of type {kind.__name__}: {holder!r:.60}.', fix=LAYOUTS)
+        kinds = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
+        raise DataError(f'{where} has no "{name}" of type {kinds}: {holder!r:.60}.', fix=LAYOUTS)
     return value
 
 

@@ -35,4 +35,4 @@ def read_story(path: Path, settings: DataSettings) -> Iterator[Record]:
             f'{path} has no highlight: none of its {len(blocks[0])} lines is "{MARK}" with text after it.',
             fix="Check that it is a story file of CNN/DailyMail, or name its format in data.format.",
         )
-    yield {"id": path.name.partition(".")[0], "article": article, "highlights": "\n".join(highlights)}
+    yield {"id": Path(path.name.removesuffix(".gz")).stem, "article": article, "highlights": "\n".join(highlights)}
