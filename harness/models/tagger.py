@@ -60,7 +60,7 @@ class CrfTagger:
             word, so that it compares with a softmax's and does not grow with the length of the rows.
         """
         inputs["return_dict"] = True
-        output = super().forward(input_ids, attention_mask, **inputs)  # type: ignore[misc]
+        output = super().forward(input_ids=input_ids, attention_mask=attention_mask, **inputs)  # type: ignore[misc]
         if labels is not None:
             mask = labels != IGNORE_INDEX
             count = mask.sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch

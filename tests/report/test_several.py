@@ -19,7 +19,12 @@ def test_each_run_has_its_line() -> None:
     """Task, model, headline score of base and tuned, rows, seconds and outcome."""
     (line,) = list_runs([give_account(make_run([1.0] * 12, [9.0] * 12))])
     found = dict(zip(TITLES, line, strict=True))
-    assert (found["task"], found["metric"], found["base"], found["tuned"]) == ("summarization", "rouge1", "1.00", "9.00")
+    assert (found["task"], found["metric"], found["base"], found["tuned"]) == (
+        "summarization",
+        "rouge1",
+        "1.00",
+        "9.00",
+    )
     assert (found["delta"], found["rows"], found["seconds"], found["verdict"]) == ("+8.00", "1 + 12", "1", "improved")
 
 
