@@ -30,6 +30,7 @@ class EncodedRow:
         features: its training examples; one, or one for each window of a long text.
         input_cut: whether the input was longer than allowed.
         target_cut: whether the target was longer than allowed.
+        words: of a row of tagged words which words have a label, in the order of the labels.
     """
 
     id: str
@@ -37,6 +38,7 @@ class EncodedRow:
     features: tuple[Features, ...]
     input_cut: bool = False
     target_cut: bool = False
+    words: tuple[int, ...] = ()
 
     @property
     def labels(self) -> list[int]:
