@@ -358,6 +358,6 @@ REACTIONS = {
         '"I could not be happier," {witness} said.',
     ),
 }
-"""What the witness says, by mood from -2 (furious) to 2 (overjoyed)."""
+"""What the witness says, by mood from -2 (furious) to 2 (delighted)."""
 
 SUMMARY = "{who} {did} in {where} on {when}. {result}"

@@ -20,7 +20,9 @@ from harness.data.newsroom.names import (
     SURNAME_STARTS,
 )
 
-MOODS = (-2, -1, 0, 1, 2)
+MOOD_NAMES = {-2: "furious", -1: "unhappy", 0: "neutral", 1: "pleased", 2: "delighted"}
+"""What each mood is called."""
+MOODS = tuple(MOOD_NAMES)
 """How the witness took it, from furious (-2) to delighted (2); drawn apart from the kind of event."""
 
 

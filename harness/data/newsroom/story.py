@@ -1,14 +1,19 @@
-"""From an event to its document and its summary, with the place of every fact in the text."""
+"""From an event to its document and its summaries, with the place of every fact in the text."""
 
 from __future__ import annotations
 
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
+from harness.data.newsroom import german
 from harness.data.newsroom.draw import Draw
 from harness.data.newsroom.english import BACKGROUNDS, DATES, DISTRACTIONS, MONTHS, REACTIONS, SUMMARY, WORDINGS
 from harness.data.newsroom.events import Day, Event, Scene
+
+Language = Literal["en", "de"]
+"""The languages in which a summary can be told."""
 
 ENTITY_TYPES = {
     "who": "PER",
@@ -59,22 +64,26 @@ def write_document(event: Event) -> Story:
     )
     opening = [draw.pick(BACKGROUNDS)] if draw.chance(0.25) else []
     opening = [sentence for sentence in opening if sentence not in body]
-    return _fill(" ".join([*opening, draw.pick(wording.leads), *body]), _surface(event))
+    return fill_template(" ".join([*opening, draw.pick(wording.leads), *body]), list_fields(event))
 
 
-def write_summary(event: Event) -> Story:
+def write_summary(event: Event, language: Language = "en") -> Story:
     """Sum the event up in two sentences: who did what, where and when; and how much."""
+    if language == "de":
+        return fill_template(
+            german.SUMMARIES[event.kind.key], {**list_fields(event), "when": _say_german(event.facts.when)}
+        )
     wording = WORDINGS[event.kind.key]
     template = SUMMARY.replace("{did}", wording.did).replace("{result}", wording.result)
-    return _fill(template, _surface(event))
+    return fill_template(template, list_fields(event))
 
 
-def _surface(event: Event) -> dict[str, str]:
-    """The words for each field of a template."""
+def list_fields(event: Event) -> dict[str, str]:
+    """The English words for each field of a template, by the field's name."""
     wording = WORDINGS[event.kind.key]
-    distractors = {f"other_{fact}": words for fact, words in _scene_surface(event.distractors).items()}
+    distractors = {f"other_{fact}": words for fact, words in _list_facts(event.distractors).items()}
     return {
-        **_scene_surface(event.facts),
+        **_list_facts(event.facts),
         **distractors,
         "witness": event.witness.name,
         "noun": wording.noun,
@@ -82,22 +91,7 @@ def _surface(event: Event) -> dict[str, str]:
     }
 
 
-def _scene_surface(scene: Scene) -> dict[str, str]:
-    return {
-        "who": scene.who.name,
-        "surname": scene.who.last,
-        "org": scene.org,
-        "where": scene.where,
-        "when": _say_day(scene.when),
-        "amount": str(scene.amount),
-    }
-
-
-def _say_day(day: Day) -> str:
-    return f"{day.day} {MONTHS[day.month - 1]}"
-
-
-def _fill(template: str, surface: Mapping[str, str]) -> Story:
+def fill_template(template: str, fields: Mapping[str, str]) -> Story:
     """Fill a template and note where each fact came to stand."""
     text = ""
     mentions = []
@@ -106,7 +100,22 @@ def _fill(template: str, surface: Mapping[str, str]) -> Story:
         if field is None:
             continue
         start = len(text)
-        text += surface[field]
+        text += fields[field]
         if field.removeprefix("other_") in ENTITY_TYPES:
             mentions.append(Mention(fact=field, start=start, end=len(text)))
     return Story(text=text, mentions=tuple(mentions))
+
+
+def _list_facts(scene: Scene) -> dict[str, str]:
+    return {
+        "who": scene.who.name,
+        "surname": scene.who.last,
+        "org": scene.org,
+        "where": scene.where,
+        "when": f"{scene.when.day} {MONTHS[scene.when.month - 1]}",
+        "amount": str(scene.amount),
+    }
+
+
+def _say_german(day: Day) -> str:
+    return f"{day.day}. {german.MONTHS[day.month - 1]}"
