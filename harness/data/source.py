@@ -11,7 +11,7 @@ from harness.data.columns import Reader, Teller
 from harness.data.files import read_path
 from harness.data.hub import read_hub
 from harness.data.newsroom import draw_event
-from harness.data.rows import Row, Splits, draw_rows, drop_duplicates
+from harness.data.rows import Row, Splits, draw_rows, drop_duplicates, find_cut
 from harness.errors import DataError
 from harness.hub import looks_like_hub_name
 
@@ -35,7 +35,7 @@ def load_splits(settings: DataSettings, reader: Teller) -> Splits:
         count = settings.train_rows + settings.eval_rows
         drawn = _draw(settings, reader, settings.source, settings.split, count)
         # Where there are fewer rows than asked for, both splits shrink alike.
-        train_rows = len(drawn) * settings.train_rows // count
+        train_rows = find_cut(drawn, len(drawn) * settings.train_rows // count)
         return Splits(train=tuple(drawn[:train_rows]), eval=tuple(drawn[train_rows:]))
     train = _draw(settings, reader, settings.source, settings.split, settings.train_rows)
     evaluation = _draw(

@@ -10,7 +10,10 @@ from harness.tasks import TASKS
 
 FORMS: Registry[type[Form]] = Registry(
     "form",
-    {"encoder-decoder": "harness.forms.encoder_decoder:EncoderDecoder"},
+    {
+        "encoder-decoder": "harness.forms.encoder_decoder:EncoderDecoder",
+        "span-head": "harness.forms.span_head:SpanHead",
+    },
 )
 
 

@@ -75,6 +75,14 @@ class Task(TextPairs, ABC):
         """What a text-to-text model is asked."""
         return prefix + row.input
 
+    def write_target(self, row: Row) -> str:
+        """What a text-to-text model should write."""
+        return row.target
+
+    def read_output(self, text: str) -> str:
+        """What a text that such a model wrote means: the other way round."""
+        return text
+
     def name_labels(self, rows: Sequence[Row]) -> tuple[str, ...]:
         """The names of the labels that the rows carry, in the order of their ids; nothing for texts."""
         return ()
