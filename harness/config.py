@@ -34,9 +34,17 @@ class DataSettings(Settings):
     """Where the rows come from, and how many of them train and evaluate."""
 
     source: str = Field("newsroom", min_length=1)
-    """``newsroom``, a CSV, JSON lines or Parquet file, a folder of such files or of ``datasets``, or a hub data set."""
+    """``newsroom``, a file, a folder of files or of ``datasets``, or a hub data set."""
+    target_source: str | None = Field(None, min_length=1)
+    """For parallel text: the text file that holds the target of each line of ``source``."""
     eval_source: str | None = None
     """Where the evaluation rows come from, if not from ``source``."""
+    eval_target_source: str | None = Field(None, min_length=1)
+    """For parallel text: the text file that holds the target of each line of ``eval_source``."""
+    format: str | None = None
+    """The format of the files, where their endings do not tell: one of `harness.data.formats.FORMATS`."""
+    columns: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
+    """The columns of comma- or tab-separated files whose first line does not name them."""
     split: str = "train"
     """The split of a hub data set or saved ``DatasetDict`` to read."""
     eval_split: str | None = None
@@ -60,6 +68,20 @@ class DataSettings(Settings):
     """Keep only the first of several rows whose inputs are equal after normalising."""
     drop_empty: bool = False
     """Leave out rows whose input or target is empty, instead of refusing the source."""
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> Self:
+        if self.columns is not None and len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"columns names a column twice: {', '.join(self.columns)}")
+        return self
+
+    @model_validator(mode="after")
+    def _targets_have_inputs(self) -> Self:
+        if self.target_source is not None and self.source == "newsroom":
+            raise ValueError("target_source is set, but source is not: name the file of the inputs there")
+        if self.eval_target_source is not None and self.eval_source is None:
+            raise ValueError("eval_target_source is set, but eval_source is not: name the file of the inputs there")
+        return self
 
 
 class ModelSettings(Settings):
@@ -146,7 +168,8 @@ class CheckSettings(Settings):
     """What the checks of the pipeline look at."""
 
     pipeline: str | None = Field(None, pattern=r"^[^:]+:\w+$")
-    """The pipeline under test, as ``module:attribute`` or ``path/to/file.py:attribute``."""
+    """The pipeline under test, as ``module:attribute`` or ``path/to/file.py:attribute``; by default what this
+    experiment itself does."""
 
 
 class Experiment(Settings):
@@ -223,7 +246,13 @@ def load_experiment(choice: str | None = None, *, task: str | None = None) -> Ex
 
 def _anchor(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Paths in a file are meant from that file's folder; what is not there may be a name, and stays as it is."""
-    for group, name in (("data", "source"), ("data", "eval_source"), ("model", "name")):
+    for group, name in (
+        ("data", "source"),
+        ("data", "target_source"),
+        ("data", "eval_source"),
+        ("data", "eval_target_source"),
+        ("model", "name"),
+    ):
         settings = content.get(group)
         if not isinstance(settings, dict):
             continue

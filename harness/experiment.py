@@ -14,7 +14,6 @@ from harness.comparison import say_power
 from harness.config import Experiment
 from harness.data.rows import Splits
 from harness.data.source import load_splits
-from harness.errors import SettingsError
 from harness.forms import Form, choose_form
 from harness.gate import Probe, Verdict, first_question, judge
 from harness.generation import ENGINES
@@ -38,8 +37,8 @@ if TYPE_CHECKING:
     from harness.training import Lesson, Trained
 
 Say = Callable[[str], None]
-Audit = Callable[[str], CheckReport]
-"""Runs the checks of a pipeline that is named as ``module:attribute``."""
+Audit = Callable[[Experiment], CheckReport]
+"""Runs the checks of an experiment's pipeline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +97,7 @@ def run(
         experiment: what to run.
         baselines: the folder of stored arms.
         method: your own way to fine-tune, in place of the experiment's.
-        audit: runs the checks of the pipeline that ``checks.pipeline`` names, for "every check must pass".
+        audit: runs the checks of the experiment's pipeline, for "every check must pass".
         say: is told what happens, a line a stage.
 
     Raises:
@@ -119,7 +118,7 @@ def run(
         scorer = choose_scores(METRICS, task.metrics, splits.eval)
         requirements = parse_requirements(experiment, tuple(scorer.signatures))
         kinds = {requirement.kind for requirement in requirements}
-        checked = _audit(experiment, audit) if audit and "checks" in kinds else None
+        checked = audit(experiment) if audit and "checks" in kinds else None
         form = choose_form(experiment)
         loaded = form.load(splits.train)
         base = loaded.identify()
@@ -224,16 +223,6 @@ def judge_again(done: Run, baseline: Baseline | None) -> Run:
 
 def _list_tables(scorer: Scorer, arm: Arm, splits: Splits) -> tuple[Table, ...]:
     return scorer.tables([Output(text=row.output) for row in arm.rows], splits.eval)
-
-
-def _audit(experiment: Experiment, audit: Audit) -> CheckReport:
-    if experiment.checks.pipeline is None:
-        raise SettingsError(
-            "Every check must pass, and checks.pipeline is not set.",
-            why="Without a pipeline there is nothing to check.",
-            fix='Name it in harness.toml: [checks] pipeline = "module:attribute".',
-        )
-    return audit(experiment.checks.pipeline)
 
 
 def make_lesson(form: Form, loaded: LoadedModel, rows: Sequence[EncodedRow], collator: Collator) -> Lesson:

@@ -248,7 +248,7 @@ def _try_run(config: pytest.Config) -> Run | HarnessError:
 
 def _run(config: pytest.Config) -> Run:
     from harness.baselines import read_baseline
-    from harness.checks.suite import audit_place
+    from harness.checks.own import audit_experiment
     from harness.experiment import run
     from harness.report.account import give_account
     from harness.report.folder import write_run
@@ -260,7 +260,7 @@ def _run(config: pytest.Config) -> Run:
     with warnings.catch_warnings():
         # Warnings of the libraries below are not the user's test failures, even under -W error.
         warnings.simplefilter("ignore")
-        done = run(experiment, baselines=folder, audit=audit_place)
+        done = run(experiment, baselines=folder, audit=audit_experiment)
     changes = ""
     if stores:
         done, changes = store_run(config, folder, done, read_baseline(folder, experiment.name), runs)

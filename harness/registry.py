@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
 from harness.errors import NameUnknownError
@@ -23,6 +23,10 @@ class Registry(Generic[T]):
     def __init__(self, what: str, places: Mapping[str, str]) -> None:
         self._what = what
         self._places = dict(places)
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in their order."""
+        return iter(self._places)
 
     def require(self, name: str) -> None:
         """Make sure that ``name`` is known, without importing anything.

@@ -68,6 +68,11 @@ def test_settings_never_change() -> None:
         ("[training]\nlearning_rate = nan", r"finite"),
         ('name = "../up"', r'"name" is'),
         ("[data]\ninput_columns = []", r'"data.input_columns" is'),
+        ('[data]\ncolumns = ["a", "b", "a"]', r'"data": columns names a column twice: a, b, a'),
+        ("[data]\ncolumns = []", r'"data.columns" is'),
+        ('[data]\ncolumns = "a"', r"\"data.columns\" is 'a': it should be a list"),
+        ('[data]\ntarget_source = "t.de"', r"target_source is set, but source is not"),
+        ('[data]\neval_target_source = "t.de"', r"eval_target_source is set, but eval_source is not"),
         ("[training]\nepochs = 0\nseed = -1", r"2 wrong settings"),
     ],
 )
@@ -151,3 +156,15 @@ def test_pipeline_to_check_is_meant_from_the_files_folder(tmp_path: Path) -> Non
         path = tmp_path / "harness.toml"
         path.write_text(f'name = "x"\n[checks]\npipeline = "{written}"\n', encoding="utf-8")
         assert load_experiment(str(path)).checks.pipeline == read
+
+
+def test_data_files_are_meant_from_the_files_folder(tmp_path: Path) -> None:
+    """Sources and targets that stand beside harness.toml are found from any folder; other names stay as they are."""
+    names = ("source", "target_source", "eval_source", "eval_target_source")
+    lines = [f'{name} = "{name}.txt"' for name in names]
+    (tmp_path / "harness.toml").write_text("\n".join(['name = "x"', "[data]", *lines]), encoding="utf-8")
+    for name in names[:3]:
+        (tmp_path / f"{name}.txt").write_text("a\n", encoding="utf-8")
+    data = load_experiment(str(tmp_path / "harness.toml")).data
+    assert [getattr(data, name) for name in names[:3]] == [str(tmp_path / f"{name}.txt") for name in names[:3]]
+    assert data.eval_target_source == "eval_target_source.txt"

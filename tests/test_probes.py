@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import SettingsError
+from harness.config import Experiment
 from harness.experiment import judge_again, run
 from harness.gate import ExitCode
 from harness.generation.engine import Resolved, resolve_settings
@@ -116,11 +116,11 @@ def test_slow_engine_is_seen(tiny_t5: LoadedModel) -> None:
 
 
 def test_audit_is_called_with_the_pipeline(tmp_path: Path) -> None:
-    """The pipeline that the settings name is handed to the audit; its report decides the verdict."""
+    """The experiment, which may name a pipeline, is handed to the audit; its report decides the verdict."""
     seen: list[object] = []
 
-    def audit(pipeline: str) -> Report:
-        seen.append(pipeline)
+    def audit(experiment: Experiment) -> Report:
+        seen.append(experiment.checks.pipeline)
         return Report([Result("eos", "failed")])
 
     changes: dict[str, object] = {"gate.require": [CHECKS], "checks.pipeline": "my_pipeline:PIPELINE"}
@@ -129,9 +129,3 @@ def test_audit_is_called_with_the_pipeline(tmp_path: Path) -> None:
     assert done.verdict.exit_code is ExitCode.FAILED
     assert "eos failed" in done.verdict.findings[0].reason
     assert judge_again(done, None).verdict.findings == done.verdict.findings
-
-
-def test_checks_need_a_pipeline(tmp_path: Path) -> None:
-    """Where checks are required and no pipeline is named, nothing is trained, and the setting is named."""
-    with pytest.raises(SettingsError, match=r"checks\.pipeline is not set"):
-        run(small_experiment(**{"gate.require": [CHECKS]}), baselines=tmp_path, audit=lambda _: Report([]))

@@ -176,15 +176,6 @@ def expect(result: Result, expected: Mapping[str, str]) -> Result:
     return Result(check=result.check, status=Status.EXPECTED, seen=seen, seconds=result.seconds)
 
 
-def audit_place(place: str) -> AuditReport:
-    """Run all checks on the pipeline that ``module:attribute`` or ``path/to/file.py:attribute`` names.
-
-    Raises:
-        SettingsError: it names none.
-    """
-    return audit(load_pipeline(place))
-
-
 def load_pipeline(place: str) -> Pipeline:
     """The pipeline that ``module:attribute`` or ``path/to/file.py:attribute`` names; a function is called for it.
 

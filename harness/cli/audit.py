@@ -22,7 +22,8 @@ STYLES = {Status.PASSED: "green", Status.SKIPPED: "bright_black", Status.EXPECTE
 
 
 @click.command("audit")
-@click.argument("pipeline")
+@click.argument("pipeline", required=False)
+@click.option("--task", help="Without PIPELINE: the embedded experiment of this task.")
 @click.option("--check", "only", multiple=True, metavar="NAME", help="Only this check; may be given again.")
 @click.option("--stage", "stages", multiple=True, type=click.Choice(get_args(Stage)), help="Only checks of this stage.")
 @click.option("--expect", "expected", multiple=True, metavar="CHECK=REASON", help="A check that is known to fail.")
@@ -33,7 +34,8 @@ STYLES = {Status.PASSED: "green", Status.SKIPPED: "bright_black", Status.EXPECTE
 @click.pass_context
 def audit_command(
     context: click.Context,
-    pipeline: str,
+    pipeline: str | None,
+    task: str | None,
     only: tuple[str, ...],
     stages: tuple[Stage, ...],
     expected: tuple[str, ...],
@@ -42,20 +44,22 @@ def audit_command(
     only_list: bool,  # noqa: FBT001 - click's interface
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Run the checks on a pipeline of your own.
+    """Run the checks on a pipeline of your own, or on what an experiment does.
 
     PIPELINE is module:attribute or path/to/file.py:attribute and names a harness.Pipeline, or a function that returns
-    one. Exit code 0: no check failed; 1: a check failed; 6: a part of the pipeline raised; 4: nothing could be checked.
+    one. Without it the experiment of this folder's harness.toml is checked, or else an embedded one. Exit code 0: no check failed; 1: a check failed; 6: a part of the pipeline raised; 4: nothing could be checked.
     """
     quiet_libraries(bars=False)
+    from harness.checks.own import find_pipeline
     from harness.checks.suite import audit, choose_checks, load_pipeline
+    from harness.config import load_experiment
 
     checks = choose_checks(only=only, stages=stages)
     if only_list:
         for check in checks:
             click.echo(f"{check.name:48} {check.family:4} {check.claim}")
         return
-    found = load_pipeline(pipeline)
+    found = find_pipeline(load_experiment(task=task)) if pipeline is None else load_pipeline(pipeline)
     with _clean_standard_output() if as_json else nullcontext():
         report = audit(
             found,

@@ -107,6 +107,7 @@ def read_arms(folders: Sequence[Path]) -> list[Floats]:
 def score_files(outputs: Sequence[Path], references: Path, metric: str) -> list[Floats]:
     """Score files of outputs, line by line."""
     from harness.metrics import METRICS
+    from harness.metrics.texts import score_texts
 
     targets = read_lines(references)
     tables = []
@@ -117,7 +118,7 @@ def score_files(outputs: Sequence[Path], references: Path, metric: str) -> list[
                 f"{path} has {len(lines)} lines, and {references} has {len(targets)}.",
                 fix="Give one output and one reference a line, in the same order.",
             )
-        scores = METRICS[metric].score(lines, [[target] for target in targets])
+        scores = score_texts(METRICS[metric], lines, [[target] for target in targets])
         tables.append(np.stack(list(scores.values()), axis=1))
     return tables
 

@@ -84,7 +84,7 @@ def execute(
 ) -> int:
     """Run, write the run's folder, print the verdict; returns the exit code."""
     quiet_libraries()
-    from harness.checks.suite import audit_place
+    from harness.checks.own import audit_experiment
     from harness.experiment import run
     from harness.report.account import give_account
     from harness.report.facts import describe_run
@@ -95,7 +95,7 @@ def execute(
     require_writable(runs, experiment.name)
     for tracker in trackers:
         require_tracker(tracker)
-    done = run(experiment, baselines=baselines, audit=audit_place, say=lambda line: click.echo(line, err=True))
+    done = run(experiment, baselines=baselines, audit=audit_experiment, say=lambda line: click.echo(line, err=True))
     folder = write_run(done, runs)
     account = give_account(done)
     append_summary(account)

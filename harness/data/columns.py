@@ -140,6 +140,20 @@ class TextPairs:
         references = cells.texts(cells.column("target"))
         return Row(id=cells.id, input=source, target=references[0], references=references)
 
+    def write(self, row: Row) -> dict[str, Any]:
+        """The record that `read` makes this row of."""
+        return {
+            "id": row.id,
+            self.input_columns[0]: row.input,
+            self.target_columns[0]: row.target if row.references == (row.target,) else list(row.references),
+        }
+
+    def read_record(self, record: Record, number: int, *, where: str = "the rows") -> Row:
+        """The row of one record in the usual columns; it keeps its id where it has one."""
+        columns: dict[Role, Sequence[str]] = {"input": self.input_columns, "target": self.target_columns}
+        name = str(record.get("id", number))
+        return self.read(Cells(record=record, id=name, where=where, number=number, columns=columns))
+
 
 def to_rows(
     records: Iterable[Record], settings: DataSettings, reader: Reader, *, where: str, prefix: str = ""

@@ -1,17 +1,21 @@
-"""Rows from files: CSV, JSON lines, Parquet, folders of these, and folders that ``datasets`` saved."""
+"""Rows from files of every format, folders of them, parallel text, and folders that ``datasets`` saved."""
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.config import DataSettings
 from harness.data.columns import Reader, Record, to_rows
+from harness.data.formats import ENDINGS, FORMATS, find_ending, find_format
+from harness.data.formats.lines import require_content
+from harness.data.formats.text import read_parallel
 from harness.data.rows import Row
 from harness.errors import DataError
+
+NOTES = {"json", "txt"}
+"""Formats that may only describe the data beside them, as ``README.txt`` does."""
 
 
 def read_path(path: Path, settings: DataSettings, reader: Reader, *, split: str) -> Iterator[Row]:
@@ -26,20 +30,18 @@ def read_path(path: Path, settings: DataSettings, reader: Reader, *, split: str)
     Raises:
         DataError: the path is missing, empty, damaged or of an unknown format.
         ColumnError: a column is not there.
+        NameUnknownError: the settings name a format that there is not.
     """
-    if is_saved_dataset(path):
+    targets = _find_targets(path, settings)
+    if targets is not None:
+        yield from to_rows(_read_pairs(path, targets, settings), settings, reader, where=str(path))
+    elif is_saved_dataset(path):
         yield from to_rows(_read_saved(path, split), settings, reader, where=str(path))
-    elif path.is_dir():
-        files = [file for file in sorted(path.glob("[!.]*")) if file.suffix.lower() in READERS and file.is_file()]
-        if not files:
-            raise DataError(f"The folder {path} holds no data file.", fix=f"Formats: {', '.join(READERS)}.")
-        several = len(files) > 1
-        for file in files:
-            yield from _read_file(file, settings, reader, prefix=f"{file.name}-" if several else "")
-    elif path.exists():
-        yield from _read_file(path, settings, reader, prefix="")
     else:
-        raise DataError(f"There is no file {path}.", fix="Check data.source, or --data.")
+        files = _list_files(path, settings) if path.is_dir() else [path]
+        for file in files:
+            prefix = f"{file.name}-" if len(files) > 1 else ""
+            yield from to_rows(read_records(file, settings), settings, reader, where=str(file), prefix=prefix)
 
 
 def is_saved_dataset(path: Path) -> bool:
@@ -47,66 +49,65 @@ def is_saved_dataset(path: Path) -> bool:
     return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
 
 
-def _read_file(path: Path, settings: DataSettings, reader: Reader, *, prefix: str) -> Iterator[Row]:
-    read = READERS.get(path.suffix.lower())
-    if read is None:
-        raise DataError(f'{path} has the unknown format "{path.suffix}".', fix=f"Formats: {', '.join(READERS)}.")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty.", fix="Check how it was written.")
-    try:
-        yield from to_rows(read(path), settings, reader, where=str(path), prefix=prefix)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", fix="It must be readable UTF-8 text.") from error
+def read_records(path: Path, settings: DataSettings) -> Iterator[Record]:
+    """The records of one file, as its format has them.
+
+    Raises:
+        DataError: the file is missing, empty, damaged or of an unknown format.
+        NameUnknownError: the settings name a format that there is not.
+    """
+    require_content(path)
+    form = find_format(path, settings)
+    if form is None:
+        raise DataError(
+            f'{path} has the unknown format "{find_ending(path)}".',
+            fix=f"Set data.format to one of: {', '.join(FORMATS)}. For parallel text, name the file of the targets in "
+            "data.target_source or data.eval_target_source.",
+        )
+    yield from FORMATS[form](path, settings)
 
 
-def _read_csv(path: Path) -> Iterator[Record]:
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        columns = list(reader.fieldnames or ())
-        if len(set(columns)) < len(columns):
-            raise DataError(f"{path} names a column twice: {', '.join(columns)}.", fix="Give each column its own name.")
-        try:
-            for record in reader:
-                if None in record or None in record.values():
-                    raise DataError(
-                        f"{path}, line {reader.line_num}: the number of cells is not the number of columns "
-                        f"({len(columns)}).",
-                        fix="Quote cells that hold commas or line breaks.",
-                    )
-                yield record
-        except csv.Error as error:
+def _find_targets(path: Path, settings: DataSettings) -> Path | None:
+    """The file that holds the targets of the lines of ``path``, if the settings name one."""
+    for source, targets in (
+        (settings.source, settings.target_source),
+        (settings.eval_source, settings.eval_target_source),
+    ):
+        if source is not None and targets is not None and path == _expand(source):
+            return _expand(targets)
+    return None
+
+
+def _expand(source: str) -> Path:
+    return Path(os.path.expanduser(source))  # noqa: PTH111 - Path.expanduser fails for unknown users
+
+
+def _read_pairs(path: Path, targets: Path, settings: DataSettings) -> Iterator[Record]:
+    for file in (path, targets):
+        require_content(file)
+        form = "folder" if file.is_dir() else find_format(file, settings)
+        if form not in {None, "txt"}:
             raise DataError(
-                f"{path}, after line {reader.line_num}: {error}.", fix="Mend what follows; look for an open quote."
-            ) from error
+                f"{file} is no plain text but {form}; parallel text has one text a line.",
+                fix='Leave out data.target_source, or set data.format = "txt".',
+            )
+    yield from read_parallel(path, targets)
 
 
-def _read_json_lines(path: Path) -> Iterator[Record]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise DataError(
-                    f"{path}, line {number} is not JSON: {error}.", fix="One JSON object a line is expected."
-                ) from error
-            if not isinstance(record, Mapping):
-                raise DataError(f"{path}, line {number} is no JSON object.", fix="One JSON object a line is expected.")
-            yield record
-
-
-def _read_parquet(path: Path) -> Iterator[Record]:
-    from pyarrow import ArrowException
-    from pyarrow.parquet import ParquetFile
-
-    try:
-        with ParquetFile(path) as file:
-            for batch in file.iter_batches():
-                yield from batch.to_pylist()
-    except (ArrowException, ValueError, OverflowError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", fix="Check how it was written.") from error
+def _list_files(folder: Path, settings: DataSettings) -> list[Path]:
+    """The data files of a folder, by name: all that may be of the format asked for, else all of a known format."""
+    files = [file for file in sorted(folder.glob("[!.]*")) if file.is_file()]
+    known = {file: ENDINGS.get(find_ending(file)) for file in files}
+    if settings.format is not None:
+        chosen = [file for file in files if known[file] in {settings.format, None}]
+    else:
+        chosen = [file for file in files if known[file] not in {None, *NOTES}]
+        chosen = chosen or [file for file in files if known[file] is not None]
+    if not chosen:
+        raise DataError(
+            f"The folder {folder} holds no data file.", fix=f"Formats: {', '.join(FORMATS)}; see data.format."
+        )
+    return chosen
 
 
 def _read_saved(path: Path, split: str) -> Iterator[Record]:
@@ -124,12 +125,3 @@ def _read_saved(path: Path, split: str) -> Iterator[Record]:
         yield from saved
     except Exception as error:
         raise DataError(f"The data set in {path} is damaged: {error}.", fix="Save it anew.") from error
-
-
-READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
-    ".csv": _read_csv,
-    ".jsonl": _read_json_lines,
-    ".ndjson": _read_json_lines,
-    ".parquet": _read_parquet,
-}
-"""File ending to reader."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.config import Experiment
 from harness.data.rows import Row
@@ -73,6 +73,14 @@ class Form(ABC):
     def make_loss(self, loaded: LoadedModel, encoded: Sequence[EncodedRow]) -> Loss | None:
         """The loss of a batch, where it is another than the model's own."""
         return None
+
+    def name_parts(self, predict: Callable[..., list[str]]) -> dict[str, Callable[..., Any]]:
+        """What checks of a pipeline may ask of this form besides: name of the part to the part.
+
+        Args:
+            predict: ``(model, records, *, batch_size) -> outputs``.
+        """
+        return {}
 
     @abstractmethod
     def resolve(self, loaded: LoadedModel) -> Resolved:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 from harness.data.rows import NAMED, Row
 from harness.errors import DataError, EmptyTargetError
@@ -86,6 +86,10 @@ class Writing(Form):
     def resolve(self, loaded: LoadedModel) -> Resolved:
         """The generation settings, every default filled in."""
         return resolve_settings(loaded.model, self.experiment.generation)
+
+    def name_parts(self, predict: Callable[..., list[str]]) -> dict[str, Callable[..., Any]]:
+        """Outputs are generated."""
+        return {"generate": predict}
 
     def predict(
         self, loaded: LoadedModel, rows: Sequence[Row], encoded: Sequence[EncodedRow], settings: Resolved

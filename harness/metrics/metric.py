@@ -35,12 +35,14 @@ class Table:
     Args:
         title: what it shows.
         columns: their names.
-        rows: one value a column each.
+        rows: one value a column each: a text, a count (int) or a score (float).
+        shaded: whether reports darken each number by its share of the row, as in a confusion matrix.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str | float, ...], ...]
+    shaded: bool = False
 
 
 class Metric(Protocol):

@@ -12,11 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rouge_score.rouge_scorer import RougeScorer
 
+from harness.data.rows import Row
+from harness.metrics.metric import Metric, Output
+from harness.metrics.texts import have_references
+
 KINDS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 
 
 @dataclass(frozen=True)
-class Rouge:
+class Rouge(Metric):
     """F-measures in percent points; the mean over rows is the score of a set, never a bootstrap.
 
     Of several references the best counts. Texts are split into sentences, one a line, before rougeLsum; without that
@@ -34,25 +38,17 @@ class Rouge:
         common = f"F|stemmer:{'yes' if self.stemmer else 'no'}|refs:best|rouge_score:{version}"
         return {kind: f"{kind}|{common}{'|split:line+sentence' * (kind == 'rougeLsum')}" for kind in KINDS}
 
-    lower_is_better = frozenset()
+    def applies(self, rows: Sequence[Row]) -> bool:
+        """Whether every row has a text to compare to."""
+        return have_references(rows)
 
-    def applies(self, rows):
-        return True
-
-    def tables(self, o, r):
-        return ()
-
-    def score(self, outputs, rows):
-        return self.score_texts([o.text for o in outputs], [r.references for r in rows])
-
-    def score_texts(
-        self, outputs: Sequence[str], references: Sequence[Sequence[str]]
-    ) -> dict[str, NDArray[np.float64]]:
+    def score(self, outputs: Sequence[Output], rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
         """Score each output against its references: arrays of shape (rows,), float64, 0 to 100."""
         scores = np.zeros((len(outputs), len(KINDS)))
-        for row, (output, targets) in enumerate(zip(outputs, references, strict=True)):
-            found = self._scorer.score_multi([split_sentences(text) for text in targets], split_sentences(output))
-            scores[row] = [100 * found[kind].fmeasure for kind in KINDS]
+        for number, (output, row) in enumerate(zip(outputs, rows, strict=True)):
+            targets = [split_sentences(text) for text in row.references]
+            found = self._scorer.score_multi(targets, split_sentences(output.text))
+            scores[number] = [100 * found[kind].fmeasure for kind in KINDS]
         return {kind: scores[:, column] for column, kind in enumerate(KINDS)}
 
     @cached_property

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.experiment import say_labels, say_losses
 from harness.report.charts import MOST_POINTS, draw_bars, draw_forest, draw_losses, draw_scatter
 from harness.report.differences import mark_differences
+from harness.report.tables import pair_tables
 from harness.report.templating import fill
 from harness.report.wording import (
     LEGEND,
@@ -50,6 +51,7 @@ def write_html(account: Account) -> str:
             "forests": _draw_forests(account),
             "stored": [say_stored(other) for other in facts["comparisons"][1:]],
             **_draw_rows(account),
+            "tables": pair_tables(facts),
             "moved": [
                 (moved, mark_differences(moved.row.references[0], moved.base, moved.tuned))
                 for moved in account.moved_rows(SHOWN)
@@ -83,12 +85,11 @@ def _draw_rows(account: Account) -> dict[str, object]:
     if metric is None:
         return {"scatter": None}
     base, tuned = ([row.scores[metric] for row in arm.rows] for arm in (account.base, account.tuned))
-    better = sum(one < other for one, other in zip(base, tuned, strict=True))
-    worse = sum(one > other for one, other in zip(base, tuned, strict=True))
+    rose = sum(one < other for one, other in zip(base, tuned, strict=True))
+    fell = sum(one > other for one, other in zip(base, tuned, strict=True))
+    side = "below" if metric in account.base.manifest.lower_is_better else "above"
     drawn = f" {MOST_POINTS} of them are drawn." if len(base) > MOST_POINTS else ""
-    caption = (
-        f"Each point is a row; above the line tuned is better. Of {len(base)} rows {better} rose and {worse} fell."
-    )
+    caption = f"Each point is a row; {side} the line tuned is better. Of {len(base)} rows {rose} rose and {fell} fell."
     return {"scatter": draw_scatter(base, tuned, metric), "scatter_caption": caption + drawn}
 
 
@@ -109,7 +110,7 @@ def _describe_speed(account: Account) -> dict[str, object]:
         f"{role} {len(account.rows) / seconds[role]:.1f} rows/s" for role in ("base", "tuned") if seconds.get(role)
     ]
     return {
-        "speed": f"Generated and scored: {', '.join(rates) or 'not measured'}.",
+        "speed": f"Predicted and scored: {', '.join(rates) or 'not measured'}.",
         "seconds": draw_bars(seconds, "seconds"),
     }
 

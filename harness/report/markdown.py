@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.experiment import say_labels, say_losses
+from harness.report.tables import WIDEST, pair_tables
 from harness.report.wording import (
     LEGEND,
     MARKS,
@@ -62,6 +63,7 @@ def write_markdown(account: Account) -> str:
         *([f"- {_escape(say_stored(other))}" for other in facts["comparisons"][1:]] or ["None is stored."]),
         "",
         *_say_checks(account),
+        *_say_tables(account),
         "## Rows that moved most",
         "",
         *_say_rows(account),
@@ -108,6 +110,19 @@ def _say_checks(account: Account) -> list[str]:
         for check in account.checks
     ]
     return ["## Checks", "", *lines, ""] if lines else []
+
+
+def _say_tables(account: Account) -> list[str]:
+    """What stands beside the scores, of the tuned model."""
+    lines = []
+    for title, pair in pair_tables(account.facts).items():
+        table = pair[-1]
+        if len(table.columns) > WIDEST:
+            lines += [f"{_escape(title)} has {len(table.columns)} columns: see report.html.", ""]
+            continue
+        rows = ([_escape(cell.text) for cell in line] for line in table.lines)
+        lines += [f"{_escape(title)}, {table.role}:", "", *write_table(map(_escape, table.columns), rows), ""]
+    return ["## Beside the scores", "", *lines] if lines else []
 
 
 def _say_rows(account: Account) -> list[str]:

@@ -2,7 +2,18 @@
 
 from harness.statistics.evidence import Evidence
 from harness.statistics.flips import Alternative, Flips, draw_flips
+from harness.statistics.jackknife import share_by_row, share_of_sums
 from harness.statistics.power import POWER, can_decide
 from harness.statistics.yes_no import is_yes_no
 
-__all__ = ["POWER", "Alternative", "Evidence", "Flips", "can_decide", "draw_flips", "is_yes_no"]
+__all__ = [
+    "POWER",
+    "Alternative",
+    "Evidence",
+    "Flips",
+    "can_decide",
+    "draw_flips",
+    "is_yes_no",
+    "share_by_row",
+    "share_of_sums",
+]

@@ -11,6 +11,7 @@ from sacrebleu.metrics import BLEU, CHRF
 
 from harness.calibration import pair_rows
 from harness.metrics.rouge import Rouge
+from harness.metrics.texts import score_texts
 
 ROWS = 2_200
 """Enough for draws of 2,000."""
@@ -34,7 +35,7 @@ def xsum_deltas(shared_data: Path) -> np.ndarray:
     folder = shared_data / "xsum-system-outputs"
     outputs = read_lines(folder / "topic-convs2s-test-output.txt.gz")[:ROWS]
     targets = read_lines(folder / "gold-test-sentences.txt.gz")[:ROWS]
-    scores = Rouge(stemmer=False).score(outputs, [[target] for target in targets])
+    scores = score_texts(Rouge(stemmer=False), outputs, [[target] for target in targets])
     return pair_rows(np.stack(list(scores.values()), axis=1))
 
 

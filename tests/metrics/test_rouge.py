@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from harness.metrics.evaluate_rouge import RougeMetric
+from harness.data.rows import Row
+from harness.errors import DataError
+from harness.metrics import Output
 from harness.metrics.rouge import KINDS, ROUGE, Rouge, split_sentences
+from harness.metrics.texts import score_texts
 
 WORDS = st.lists(
     st.sampled_from(["the", "cat", "cats", "sat", "on", "mat", ".", "!", "?", "dogs", "running"]), max_size=12
@@ -21,13 +24,13 @@ WORDS = st.lists(
 
 def test_ceiling_and_floor() -> None:
     """A text against itself scores 100, against other words 0, and an empty output 0."""
-    scores = ROUGE.score(["A cat sat. It ran."] * 2 + [""], [["A cat sat. It ran."], ["Xyz"], ["A cat."]])
+    scores = score_texts(ROUGE, ["A cat sat. It ran."] * 2 + [""], [["A cat sat. It ran."], ["Xyz"], ["A cat."]])
     assert {kind: values.tolist() for kind, values in scores.items()} == {kind: [100.0, 0.0, 0.0] for kind in KINDS}
 
 
 def test_known_answer_by_hand() -> None:
     """4 of 6 words shared, in order 4: 2 of 5 pairs shared."""
-    scores = ROUGE.score(["the cat sat on a chair"], [["the cat lay on the chair"]])
+    scores = score_texts(ROUGE, ["the cat sat on a chair"], [["the cat lay on the chair"]])
     assert scores["rouge1"][0] == pytest.approx(100 * 4 / 6)
     assert scores["rouge2"][0] == pytest.approx(100 * 1 / 5)
     assert scores["rougeL"][0] == pytest.approx(100 * 4 / 6)
@@ -40,34 +43,34 @@ def test_reference_vectors(shared_data: Path) -> None:
     assert len(vectors) > 20
     for vector in vectors:
         metric = Rouge(stemmer=vector["use_stemmer"])
-        scores = metric.score([vector["prediction"]], [[vector["target"]]])
+        scores = metric.score([Output(text=vector["prediction"])], [Row(id="1", input="", target=vector["target"])])
         assert scores[vector["metric"]][0] / 100 == pytest.approx(vector["f1"], abs=1e-5)
 
 
-@given(WORDS, WORDS, st.booleans())
+@given(WORDS, WORDS.filter(bool), st.booleans())
 def test_rows_equal_the_library(output: str, target: str, stemmer: bool) -> None:  # noqa: FBT001 - hypothesis
     """Each row is exactly rouge_score's F-measure, times 100."""
     expected = RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=stemmer).score(target, output)
-    scores = Rouge(stemmer=stemmer).score([output], [[target]])
+    scores = score_texts(Rouge(stemmer=stemmer), [output], [[target]])
     assert {kind: scores[kind][0] for kind in expected} == {kind: 100 * s.fmeasure for kind, s in expected.items()}
 
 
-@given(WORDS, st.lists(WORDS, min_size=1, max_size=4))
+@given(WORDS, st.lists(WORDS.filter(bool), min_size=1, max_size=4))
 def test_best_of_several_references_counts(output: str, targets: list[str]) -> None:
     """More references never lower a score, and the order of references does not matter."""
-    together = ROUGE.score([output], [targets])
-    alone = [ROUGE.score([output], [[target]]) for target in targets]
+    together = score_texts(ROUGE, [output], [targets])
+    alone = [score_texts(ROUGE, [output], [[target]]) for target in targets]
     for kind in KINDS:
         assert together[kind][0] == max(scores[kind][0] for scores in alone)
-        assert together[kind][0] == ROUGE.score([output], [targets[::-1]])[kind][0]
+        assert together[kind][0] == score_texts(ROUGE, [output], [targets[::-1]])[kind][0]
 
 
 def test_lsum_differs_from_l_on_several_sentences() -> None:
     """Sentences are split, so swapped sentences cost rougeL and not rougeLsum; on one line they would be equal."""
-    scores = ROUGE.score(["It ran home. A cat sat."], [["A cat sat. It ran home."]])
+    scores = score_texts(ROUGE, ["It ran home. A cat sat."], [["A cat sat. It ran home."]])
     assert scores["rougeLsum"][0] == 100
     assert scores["rougeL"][0] < 100
-    assert ROUGE.score(["Dogs. Cats."], [["cats dogs"]])["rougeLsum"][0] == 100
+    assert score_texts(ROUGE, ["Dogs. Cats."], [["cats dogs"]])["rougeLsum"][0] == 100
 
 
 @pytest.mark.parametrize(
@@ -88,8 +91,8 @@ def test_sentences(text: str, lines: list[str]) -> None:
 def test_score_does_not_depend_on_other_rows() -> None:
     """Rows are scored one by one: order and company change nothing, and nothing is drawn at random."""
     outputs, references = ["a b", "c d", "a d"], [["a"], ["c d"], ["x d"]]
-    forward = ROUGE.score(outputs, references)
-    backward = ROUGE.score(outputs[::-1], references[::-1])
+    forward = score_texts(ROUGE, outputs, references)
+    backward = score_texts(ROUGE, outputs[::-1], references[::-1])
     for kind in KINDS:
         assert (forward[kind] == backward[kind][::-1]).all()
         assert forward[kind].dtype == np.float64
@@ -102,16 +105,14 @@ def test_signature_names_what_changes_the_number() -> None:
     assert Rouge(stemmer=False).signatures != ROUGE.signatures
 
 
-def test_evaluate_metric_works_offline_and_without_a_bootstrap() -> None:
-    """The subclass of evaluate.Metric gives the mean over rows, the same at every call."""
-    metric = RougeMetric()
-    predictions, references = ["the cat sat", "a dog", "birds fly"], ["the cat lay", "a dog", "fish swim"]
-    result = metric.compute(predictions=predictions, references=references, per_row=True)
-    expected = ROUGE.score(predictions, [[text] for text in references])
-    for kind in KINDS:
-        assert result[kind] == pytest.approx(float(expected[kind].mean()))
-        assert result["per_row"][kind] == expected[kind].tolist()
-    again = RougeMetric().compute(predictions=predictions, references=[[text] for text in references])
-    assert again == {kind: result[kind] for kind in KINDS}
-    unstemmed = RougeMetric().compute(predictions=["cats"], references=["cat"], stemmer=False)
-    assert unstemmed["rouge1"] == 0
+@pytest.mark.parametrize("references", [[["a"], [""]], [["a"], []]])
+def test_rows_without_references_do_not_apply(references: list[list[str]]) -> None:
+    """A row with nothing to compare to would score 0 whatever the model wrote."""
+    with pytest.raises(DataError, match=r"rouge1.*2 references"):
+        score_texts(ROUGE, ["a", "b"], references)
+
+
+def test_texts_and_references_go_in_pairs() -> None:
+    """Three texts with two references are refused, not cut."""
+    with pytest.raises(DataError, match="3 texts, and references for 2"):
+        score_texts(ROUGE, ["a", "b", "c"], [["a"], ["b"]])

@@ -1,8 +1,8 @@
 """How questions about the events are asked in English.
 
-Fields: those of `harness.data.newsroom.english`. Every question names its event in the words of the summary, not in
-those of the document, so finding the answer takes more than finding the question's words; and because it names the
-event, it has no answer in a document that tells of another one.
+Fields: those of `harness.data.newsroom.english`. The phrases of a kind name its event in the words of the summary, not
+in those of the document, so finding the answer takes more than finding the question's words; and because they name the
+event, a document that tells of another one does not answer them.
 """
 
 from __future__ import annotations
@@ -41,8 +41,11 @@ WHEN_BY_NOUN = ("When was the {noun}?", "On which day did the {noun} take place?
 """Two kinds of events can share a noun, so these are asked only about the document's own event."""
 
 UNTOLD = {
-    "who": ("Who is married to {who}?", "Who taught {witness} to read?"),
-    "org": ("Which organisation does {witness} work for?", "Which organisation does {witness} belong to?"),
+    "who": ("Who is married to {other_who}?", "Who taught {other_who} to read?"),
+    "org": (
+        "Which organisation paid for the studies of {who}?",
+        "Which organisation did {witness} work for at the age of twenty?",
+    ),
     "where": ("Where was {who} born?", "In which place did {witness} grow up?"),
     "when": ("When was {who} born?", "On which day did {witness} marry?"),
     "amount": ("How many children does {who} have?", "How many languages does {witness} speak?"),

@@ -1,0 +1,178 @@
+"""The pipeline of an experiment of the harness itself, so that the same checks hold it to the same rules."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from harness.checks.pipeline import Declared, Pipeline
+from harness.checks.report import AuditReport
+from harness.checks.suite import audit, load_pipeline
+from harness.config import Experiment
+from harness.data.columns import Record
+from harness.data.rows import Row, Splits
+from harness.data.source import load_splits
+from harness.forms import Form, choose_form
+from harness.metrics import METRICS
+from harness.metrics.metric import Output
+from harness.metrics.scorer import Scorer, choose_scores
+from harness.models.loading import LoadedModel
+from harness.tasks import TASKS, Task
+from harness.tasks.task import Features, flatten
+from harness.training import Lesson, fine_tune
+
+ROWS = {"train": 200, "eval": 100}
+"""How many rows of each split the checks look at, at most."""
+
+
+def pipeline_of(experiment: Experiment) -> Pipeline:
+    """What an experiment does, part by part, as checks take it.
+
+    Raises:
+        UsageError: the data or the model cannot be used.
+    """
+    own = _Own(experiment=experiment, form=choose_form(experiment))
+    training, encoding = experiment.training, own.form.encoding
+    pipeline = Pipeline(
+        name=experiment.name,
+        declared=Declared(
+            task=experiment.task,  # type: ignore[arg-type]  # the registry's names are those that checks know
+            input_column=own.task.input_columns[0],
+            target_column=own.task.target_columns[0],
+            prefix=str(encoding["prefix"]) if "prefix" in encoding else None,
+            learning_rate=training.learning_rate,
+            schedule=training.schedule,
+            warmup_steps=training.warmup_steps,
+            weight_decay=training.weight_decay,
+            labels=own.task.name_labels(own.splits.train) or None,
+        ),
+        tokenizer=own.base.tokenizer,
+        splits=own.split,
+        read=read_records,
+        encode=own.encode,
+        collate=own.form.make_collator(own.base),
+        make_model=own.make_model,
+        train=own.train,
+        evaluate=own.evaluate,
+        save=lambda model, folder: model.save_pretrained(folder),
+        load=own.load,
+        metric=own.score_texts,
+    )
+    parts: dict[str, Any] = {**own.form.name_parts(own.predict_texts)}
+    return replace(pipeline, **parts)
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The records of a JSON lines file."""
+    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Own:
+    """The parts of an experiment over records, as a user's script would have them."""
+
+    experiment: Experiment
+    form: Form
+
+    @property
+    def task(self) -> Task:
+        return TASKS[self.experiment.task]
+
+    @cached_property
+    def splits(self) -> Splits:
+        return load_splits(self.experiment.data, self.task)
+
+    @cached_property
+    def base(self) -> LoadedModel:
+        return self.form.load(self.splits.train)
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        return choose_scores(METRICS, self.task.metrics, self.splits.eval)
+
+    def split(self) -> dict[str, list[Record]]:
+        """The records of both splits."""
+        return {
+            "train": [self.task.write(row) for row in self.splits.train[: ROWS["train"]]],
+            "eval": [self.task.write(row) for row in self.splits.eval[: ROWS["eval"]]],
+        }
+
+    def to_rows(self, records: Sequence[Record]) -> list[Row]:
+        return [self.task.read_record(record, number) for number, record in enumerate(records)]
+
+    def encode(self, records: Sequence[Record]) -> list[Features]:
+        return flatten(self.form.encode(self.to_rows(records), self.base))
+
+    def make_model(self, seed: int = 0) -> PreTrainedModel:
+        """The base, a new object each time; it comes from a file, so the seed draws nothing."""
+        return copy.deepcopy(self.base.model)
+
+    def train(
+        self, model: PreTrainedModel, records: Sequence[Record], *, seed: int = 0, epochs: int = 4, batch_size: int = 8
+    ) -> PreTrainedModel:
+        encoded = self.form.encode(self.to_rows(records), self.base)
+        settings = self.experiment.training.model_copy(
+            update={"seed": seed, "epochs": epochs, "batch_size": batch_size}
+        )
+        lesson = Lesson(
+            tokenizer=self.base.tokenizer,
+            features=flatten(encoded),
+            collator=self.form.make_collator(self.base),
+            loss=self.form.make_loss(self.base, encoded),
+        )
+        return fine_tune(model, lesson, settings).model
+
+    def predict(self, model: PreTrainedModel, records: Sequence[Record], batch_size: int) -> list[Output]:
+        rows = self.to_rows(records)
+        loaded = self.base.with_weights_of(model)
+        generation = self.experiment.generation.model_copy(update={"batch_size": batch_size})
+        form = type(self.form)(task=self.task, experiment=self.experiment.model_copy(update={"generation": generation}))
+        return form.predict(loaded, rows, form.encode(rows, loaded), form.resolve(loaded))
+
+    def predict_texts(self, model: PreTrainedModel, records: Sequence[Record], *, batch_size: int = 8) -> list[str]:
+        return [output.text for output in self.predict(model, records, batch_size)]
+
+    def evaluate(self, model: PreTrainedModel, records: Sequence[Record], *, batch_size: int = 8) -> dict[str, float]:
+        outputs = self.predict(model, records, batch_size)
+        return self._mean(self.scorer, outputs, self.to_rows(records)) | {"rows": float(len(outputs))}
+
+    def score_texts(self, outputs: Sequence[str], references: Sequence[Any]) -> dict[str, float]:
+        """What is made of texts alone; perplexity needs a model."""
+        families = tuple(family for family in self.scorer.families if "perplexity" not in family.signatures)
+        listed = [[entry] if isinstance(entry, str) else list(entry) for entry in references]
+        rows = [
+            Row(id=str(number), input="", target=entry[0], references=tuple(entry))
+            for number, entry in enumerate(listed)
+        ]
+        return self._mean(Scorer(families), [Output(text=text) for text in outputs], rows)
+
+    @staticmethod
+    def _mean(scorer: Scorer, outputs: Sequence[Output], rows: Sequence[Row]) -> dict[str, float]:
+        return {name: float(scores.mean()) for name, scores in scorer.score(outputs, rows).items()}
+
+    def load(self, folder: Path) -> PreTrainedModel:
+        """A saved model."""
+        return type(self.base.model).from_pretrained(folder).eval()
+
+
+def find_pipeline(experiment: Experiment) -> Pipeline:
+    """The pipeline that ``checks.pipeline`` names, or else the experiment's own.
+
+    Raises:
+        SettingsError: it names none.
+        UsageError: the data or the model of the experiment cannot be used.
+    """
+    place = experiment.checks.pipeline
+    return pipeline_of(experiment) if place is None else load_pipeline(place)
+
+
+def audit_experiment(experiment: Experiment) -> AuditReport:
+    """Run all checks on an experiment's pipeline."""
+    return audit(find_pipeline(experiment))
