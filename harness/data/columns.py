@@ -150,7 +150,11 @@ class TextPairs:
 
     def read_record(self, record: Record, number: int, *, where: str = "the rows") -> Row:
         """The row of one record in the usual columns; it keeps its id where it has one."""
-        columns: dict[Role, Sequence[str]] = {"input": self.input_columns, "target": self.target_columns}
+        columns: dict[Role, Sequence[str]] = {
+            "input": self.input_columns,
+            "context": self.context_columns,
+            "target": self.target_columns,
+        }
         name = str(record.get("id", number))
         return self.read(Cells(record=record, id=name, where=where, number=number, columns=columns))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from harness.data.answers import read_answers
 from harness.data.columns import Cells
@@ -35,6 +35,12 @@ class QuestionAnswering(Task):
         """The row of a record in SQuAD's layout, or with an answer or a list of answers in a column."""
         question, context = (cells.text(cells.column(role)) for role in ("input", "context"))
         return make_row(cells.id, question, context, read_answers(cells, context))
+
+    def write(self, row: Row) -> dict[str, Any]:
+        """The record that `read` makes this row of, in SQuAD's layout."""
+        texts = list(row.references) if row.spans else []
+        answers = {"text": texts, "answer_start": [start for start, _ in row.spans]}
+        return {"id": row.id, "question": row.input, "context": row.context, "answers": answers}
 
     def tell(self, event: Event) -> Row:
         """A question about a news item; one in six has no answer there."""

@@ -138,7 +138,7 @@ def _check_windows(row: Row, encoded: EncodedRow, tokenizer: PreTrainedTokenizer
     shown: set[int] = set()
     for window in encoded.features:
         ids, offsets = window["input_ids"], window["offset_mapping"]
-        front = next(place for place, offset in enumerate(offsets) if offset)
+        front = next((place for place, offset in enumerate(offsets) if offset), len(ids))
         if not any(ids[place : place + len(question)] == question for place in range(front)):
             raise LabelError(
                 f"Row {row.id}: a window does not begin with the question's {len(question)} tokens but with "
