@@ -79,6 +79,14 @@ class Task(TextPairs, ABC):
         """What a text-to-text model is asked."""
         return prefix + row.input
 
+    def write_target(self, row: Row) -> str:
+        """What a text-to-text model should write."""
+        return row.target
+
+    def read_output(self, text: str) -> str:
+        """What a text that such a model wrote means: the other way round."""
+        return text
+
     def labels_of(self, row: Row) -> tuple[str, ...]:
         """The labels that a row carries; none where targets are texts."""
         return ()
