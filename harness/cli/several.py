@@ -48,7 +48,7 @@ def execute_all(
 
     from harness.gate import gravest
     from harness.report.account import give_account
-    from harness.report.several import TITLES, list_runs, require_place, write_runs
+    from harness.report.several import NARROW, TITLES, list_runs, require_place, write_runs
 
     if document is not None:
         require_place(document)
@@ -59,8 +59,10 @@ def execute_all(
     accounts = [give_account(run) for run in done]
     if document is not None:
         write_runs(accounts, document)
-    table = Table(*TITLES, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in NARROW:
+        table.add_column(title, no_wrap=True, justify="left" if title in {"task", "metric", "verdict"} else "right")
     for line in list_runs(accounts):
-        table.add_row(*line)
+        table.add_row(*(cell for title, cell in zip(TITLES, line, strict=True) if title in NARROW))
     Console().print(table)
     return gravest([run.verdict.exit_code for run in done])
