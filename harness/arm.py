@@ -56,14 +56,14 @@ class Manifest(Settings):
     """The same over the training rows; nothing for the base."""
     data: dict[str, Any] = Field(default_factory=dict)
     """The data settings: source, columns, numbers of rows, seed."""
-    encoding: dict[str, int | str]
+    encoding: dict[str, bool | int | str]
     generation: dict[str, int | float | str | bool | list[int] | None]
     """The resolved generation settings, engine included."""
     metrics: dict[str, str]
     """Each metric's signature: what it is, its version and its options."""
     lower_is_better: tuple[str, ...] = Field((), strict=False)
     """The metrics of which less is better."""
-    training: dict[str, int | float | str | bool] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
     environment: dict[str, str]
     scores: dict[str, float]
     """Mean over the rows, in the metric's unit: percent points, but for perplexity."""

@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -68,6 +69,21 @@ class DataSettings(Settings):
     """Keep only the first of several rows whose inputs are equal after normalising."""
     drop_empty: bool = False
     """Leave out rows whose input or target is empty, instead of refusing the source."""
+    scale: Annotated[tuple[str, ...], Field(min_length=2, strict=False)] | None = None
+    """The names of all labels, from low to high where they have an order; by default the training rows tell."""
+    thresholds: Annotated[tuple[float, ...], Field(min_length=1, strict=False)] | None = None
+    """Turn a target that is a number into a label of ``scale``: where each label but the first begins, ascending."""
+
+    @model_validator(mode="after")
+    def _scale_is_usable(self) -> Self:
+        names, cuts = self.scale or (), self.thresholds or ()
+        if any(not name or name != name.strip() for name in names) or len(set(names)) < len(names):
+            raise ValueError(f"scale has a label twice, an empty one, or one with blanks around it: {list(names)}")
+        if any(low >= high for low, high in pairwise(cuts)):
+            raise ValueError(f"thresholds do not ascend: {', '.join(map(str, cuts))}")
+        if cuts and len(names) != len(cuts) + 1:
+            raise ValueError(f"{len(cuts)} thresholds part {len(cuts) + 1} labels, and scale names {len(names)}")
+        return self
 
     @model_validator(mode="after")
     def _columns_differ(self) -> Self:
@@ -100,6 +116,14 @@ class EncodingSettings(Settings):
     """Put before each input; the task's own prefix where this is not set."""
     max_input_tokens: Count = 512
     max_target_tokens: Count = 128
+    loss_on: Literal["target", "all"] = "target"
+    """What a causal model learns: the target alone, or the prompt as well, as in language modelling."""
+    chat: bool = False
+    """Put each prompt to a causal model as a chat, by the chat template of its tokenizer."""
+    source_language: str | None = Field(None, min_length=1)
+    """The language of the inputs, in the words of a tokenizer that knows several, as ``eng_Latn``."""
+    target_language: str | None = Field(None, min_length=1)
+    """The language of the targets; outputs are forced to begin with its token."""
     stride: int = Field(128, ge=0, le=100_000)
     """Where a text is read in several windows: how many of its tokens two neighbours share."""
 
@@ -136,9 +160,9 @@ class GenerationSettings(Settings):
     engine: str = "transformers"
     num_beams: int = Field(1, ge=1, le=256)
     min_length: int = Field(0, ge=0)
-    """In tokens; the decoder's start token counts."""
+    """In tokens; the decoder's start token counts. Of a causal model only the new tokens are counted."""
     max_length: int = Field(64, ge=2, le=100_000)
-    """In tokens; the decoder's start token counts."""
+    """In tokens; the decoder's start token counts. Of a causal model only the new tokens are counted."""
     length_penalty: float = 1.0
     early_stopping: bool = False
     no_repeat_ngram_size: int = Field(0, ge=0)

@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.arm import Arm
 from harness.baselines import DEFAULT_FOLDER, Baseline, read_baseline
 from harness.comparison import say_power
 from harness.config import Experiment
-from harness.data.rows import Splits
+from harness.data.rows import Row, Splits
 from harness.data.source import load_splits
-from harness.forms import Form, choose_form
 from harness.gate import Probe, Verdict, first_question, judge
-from harness.generation import ENGINES
 from harness.generation.speed import SpeedRatio
-from harness.methods import METHODS, Method
-from harness.metrics import METRICS
+from harness.methods import Method
 from harness.metrics.metric import Output, Table
-from harness.metrics.scorer import Scorer, choose_scores
+from harness.metrics.scorer import Scorer
 from harness.models.locate import locate_model
+from harness.preparation import Audit, Ready, Say, parse_requirements, prepare, require_names
 from harness.probes import CheckReport, judge_checks, judge_speed
-from harness.requirements import Kind, Requirement, parse_requirement
+from harness.requirements import Kind
 from harness.scoring import say_scores, score_arm, time_engine
 from harness.tasks import TASKS
 from harness.tasks.labels import LabelReport
-from harness.tasks.task import Collator, EncodedRow, flatten
+from harness.tasks.task import flatten
 from harness.tuning import Clock, name_method, tune_each_seed
 from harness.views import VIEWS
 
 if TYPE_CHECKING:
+    from harness.methods.method import Course
     from harness.models.loading import LoadedModel
-    from harness.training import Lesson, Trained
-
-Say = Callable[[str], None]
-Audit = Callable[[Experiment], CheckReport]
-"""Runs the checks of an experiment's pipeline."""
+    from harness.training import Trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +54,7 @@ class Run:
         speed: the engine's speed beside plain ``generate``, where a requirement asks for it.
         checks: what the checks of the user's pipeline found, where a requirement asks for it.
         tables: for base and tuned what stands beside the scores, as a confusion matrix.
+        method_facts: numbers that the method has to say of the first seed's model.
     """
 
     experiment: Experiment
@@ -74,6 +70,7 @@ class Run:
     speed: SpeedRatio | None = None
     checks: CheckReport | None = None
     tables: Mapping[str, tuple[Table, ...]] = field(default_factory=dict)
+    method_facts: Mapping[str, float] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
         """How it shows itself in a notebook."""
@@ -107,61 +104,47 @@ def run(
     """
     clock = Clock()
     require_names(experiment)
-    task = TASKS[experiment.task]
     baseline = read_baseline(baselines, experiment.name)
     locate_model(experiment.model)
     with clock.stage("rows"):
-        splits = load_splits(experiment.data, task)
+        splits = load_splits(experiment.data, TASKS[experiment.task])
         say(f"{len(splits.train)} training and {len(splits.eval)} evaluation rows, none in both")
         say(first_question(experiment, baseline))
-    with clock.stage("load"):
-        scorer = choose_scores(METRICS, task.metrics, splits.eval)
-        requirements = parse_requirements(experiment, tuple(scorer.signatures))
-        kinds = {requirement.kind for requirement in requirements}
-        checked = audit(experiment) if audit and "checks" in kinds else None
-        form = choose_form(experiment)
-        loaded = form.load(splits.train)
-        base = loaded.identify()
-        head = f", {loaded.fresh:,} of them of a new head" * bool(loaded.fresh)
-        say(f"model {base.name}: {base.parameters:,} parameters{head}, sha256 {base.weights[:8]}…")
-    with clock.stage("encode"):
-        train, evaluation = form.encode(splits.train, loaded), form.encode(splits.eval, loaded)
-        collator = form.make_collator(loaded)
-        labels = form.audit(splits.train, train, loaded, collator)
-        say(f"labels: {say_labels(labels)}")
-        if cut := sum(row.input_cut for row in evaluation):
-            limit = experiment.encoding.max_input_tokens
-            say(f"evaluation: {cut} of {len(evaluation)} inputs were cut to {limit} tokens")
+    ready = prepare(experiment, splits, audit=audit, clock=clock, say=say)
+    form, loaded = ready.form, ready.loaded
     # Resolved once, from the base: training may touch the tuned model's config.
     settings = form.resolve(loaded)
-    score = partial(score_arm, form=form, scorer=scorer, encoded=evaluation, splits=splits, settings=settings)
+    score = partial(
+        score_arm, form=form, scorer=ready.scorer, encoded=ready.evaluation, splits=splits, settings=settings
+    )
     with clock.stage("base"):
         base_arm = score(experiment, "base", loaded)
         say(f"base: {say_scores(base_arm)}")
-    lesson = make_lesson(form, loaded, train, collator)
+    course = make_course(ready, splits.train)
     arms: list[Arm] = []
     histories: list[Trained] = []
-    for seeded, tuned, trained in tune_each_seed(experiment, loaded, lesson, method=method, clock=clock):
+    for seeded, tuned, trained in tune_each_seed(experiment, loaded, course, method=method, clock=clock):
         say(f"tuned: {say_losses(trained.losses)}")
         with clock.stage("tuned"):
-            arm = score(seeded, "tuned", tuned, method=name_method(experiment, method))
+            asked = ask_as(trained, tuned, splits.eval)
+            arm = score(seeded, "tuned", tuned, method=name_method(experiment, method), **asked)
             say(f"tuned: {say_scores(arm)}{f' (seed {seeded.training.seed})' * (experiment.repeats > 1)}")
         arms.append(arm)
         histories.append(trained)
     with clock.stage("speed"):
-        speed = time_engine(experiment, tuned, evaluation, settings) if "speed" in kinds else None
+        speed = time_engine(experiment, tuned, ready.evaluation, settings) if "speed" in ready.kinds else None
     with clock.stage("verdict"):
         probes: dict[Kind, Probe] = {
-            "checks": lambda _: judge_checks(checked),
+            "checks": lambda _: judge_checks(ready.checked),
             "speed": lambda requirement: judge_speed(requirement, speed),
         }
-        verdict = judge(experiment, base_arm, arms, baseline, requirements, probes=probes)
+        verdict = judge(experiment, base_arm, arms, baseline, ready.requirements, probes=probes)
         if verdict.comparisons.tuned_base.metrics:
             say(say_power(verdict.comparisons.tuned_base.evidence, experiment.gate.smallest_effect))
     return Run(
         experiment=experiment,
         splits=splits,
-        labels=labels,
+        labels=ready.labels,
         base=base_arm,
         tuned=arms[0],
         losses=histories[0].losses,
@@ -170,45 +153,15 @@ def run(
         verdict=verdict,
         others=tuple(arms[1:]),
         speed=speed,
-        checks=checked,
-        tables={arm.manifest.role: _list_tables(scorer, arm, splits) for arm in (base_arm, arms[0])},
+        checks=ready.checked,
+        tables={arm.manifest.role: _list_tables(ready.scorer, arm, splits) for arm in (base_arm, arms[0])},
+        method_facts=dict(getattr(histories[0], "facts", {})),
     )
-
-
-def require_names(experiment: Experiment) -> None:
-    """Make sure that task, method and engine are known.
-
-    Raises:
-        NameUnknownError: one is not.
-    """
-    TASKS.require(experiment.task)
-    METHODS.require(experiment.method)
-    ENGINES.require(experiment.generation.engine)
-
-
-def say_labels(labels: LabelReport) -> str:
-    """What the loss sees, in a few words."""
-    cut = f"; of {labels.rows} rows {labels.targets_cut} targets and {labels.inputs_cut} inputs were cut"
-    return labels.summary + cut * bool(labels.targets_cut or labels.inputs_cut)
 
 
 def say_losses(losses: Sequence[float]) -> str:
     """How the training loss went, in a few words."""
     return f"{len(losses)} steps, loss {losses[0]:.2f} → {losses[-1]:.2f}" if losses else "no steps recorded"
-
-
-def list_sentences(experiment: Experiment) -> tuple[str, ...]:
-    """What must hold: the experiment's sentences, or that the tuned model beats its base on the task's headline."""
-    return experiment.gate.require or (f"tuned must beat base on {TASKS[experiment.task].headline}",)
-
-
-def parse_requirements(experiment: Experiment, metrics: tuple[str, ...]) -> tuple[Requirement, ...]:
-    """Understand what must hold.
-
-    Raises:
-        SettingsError: a sentence is not understood, or names a metric that is not computed.
-    """
-    return tuple(parse_requirement(sentence, metrics) for sentence in list_sentences(experiment))
 
 
 def judge_again(done: Run, baseline: Baseline | None) -> Run:
@@ -225,10 +178,22 @@ def _list_tables(scorer: Scorer, arm: Arm, splits: Splits) -> tuple[Table, ...]:
     return scorer.tables([Output(text=row.output) for row in arm.rows], splits.eval)
 
 
-def make_lesson(form: Form, loaded: LoadedModel, rows: Sequence[EncodedRow], collator: Collator) -> Lesson:
-    """What a form teaches of these rows."""
-    from harness.training import Lesson
+def make_course(ready: Ready, rows: Sequence[Row]) -> Course:
+    """What a form teaches of the training rows."""
+    from harness.methods.method import Course
 
-    return Lesson(
-        tokenizer=loaded.tokenizer, features=flatten(rows), collator=collator, loss=form.make_loss(loaded, rows)
+    return Course(
+        tokenizer=ready.loaded.tokenizer,
+        features=flatten(ready.train),
+        collator=ready.collator,
+        loss=ready.form.make_loss(ready.loaded, ready.train),
+        form=ready.form,
+        rows=rows,
+        loaded=ready.loaded,
     )
+
+
+def ask_as(trained: Trained, tuned: LoadedModel, rows: Sequence[Row]) -> dict[str, Any]:
+    """How the tuned model is asked, where that is not the base's way: another form, and the rows encoded by it."""
+    form = getattr(trained, "form", None)
+    return {} if form is None else {"form": form, "encoded": form.encode(rows, tuned)}

@@ -115,6 +115,11 @@ class Verdict:
         return self.exit_code is ExitCode.PASSED
 
 
+def gravest(codes: Sequence[ExitCode]) -> ExitCode:
+    """The gravest of several exit codes."""
+    return min(codes, key=list(EXIT_CODES.values()).index)
+
+
 def exit_code_of(error: HarnessError) -> ExitCode:
     """The exit code that belongs to an error."""
     if isinstance(error, UsageError):
@@ -216,5 +221,6 @@ __all__ = [
     "decide",
     "exit_code_of",
     "first_question",
+    "gravest",
     "judge",
 ]

@@ -6,13 +6,16 @@ from harness.arm import ModelIdentity
 from harness.errors import BaseChangedError, SameWeightsError
 
 
-def guard_identity(*, base: ModelIdentity, base_after: ModelIdentity, tuned: ModelIdentity) -> None:
+def guard_identity(
+    *, base: ModelIdentity, base_after: ModelIdentity, tuned: ModelIdentity, keeps_weights: bool = False
+) -> None:
     """Make sure that a comparison of base and tuned can say anything.
 
     Args:
         base: the base before training.
         base_after: the same object after training.
         tuned: the tuned model.
+        keeps_weights: whether the method is one that changes no weight, as prompting.
 
     Raises:
         BaseChangedError: training changed the base.
@@ -26,7 +29,7 @@ def guard_identity(*, base: ModelIdentity, base_after: ModelIdentity, tuned: Mod
             why='Scored after training, "base" and "tuned" would be one model.',
             fix="Train a copy (copy.deepcopy) or a freshly loaded model, or let harness.fine_tune do it.",
         )
-    if tuned.weights == base.weights:
+    if tuned.weights == base.weights and not keeps_weights:
         raise SameWeightsError(
             f"Base and tuned have the same weights (sha256 {base.weights[:8]}…, {base.tensors} tensors).",
             why='The comparison would always say "no change": the base was trained in place before it was loaded here, '

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.arm import SCORE_DIGITS, Arm, Manifest, Role, ScoredRow, mean_score
 from harness.config import Experiment
@@ -62,7 +62,7 @@ def score_arm(
         generation=settings,
         metrics=scorer.signatures,
         lower_is_better=scorer.lower_is_better,
-        training=experiment.training.model_dump() if role == "tuned" else {},
+        training=_describe_method(experiment) if role == "tuned" else {},
         environment=describe_environment(),
         scores={name: mean_score(values) for name, values in rounded.items()},
     )
@@ -73,6 +73,13 @@ def score_arm(
         for n, (row, output) in enumerate(zip(splits.eval, outputs, strict=True))
     )
     return Arm(manifest=manifest, rows=rows)
+
+
+def _describe_method(experiment: Experiment) -> dict[str, Any]:
+    """The settings of the training, and of the method where it has some of its own."""
+    own = getattr(experiment, experiment.method, None)
+    named = {} if own is None else {f"{experiment.method}.{name}": value for name, value in own.model_dump().items()}
+    return {**experiment.training.model_dump(), **named}
 
 
 def time_engine(

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.config import Experiment
 from harness.errors import TrainingError
 from harness.guards import guard_identity
-from harness.methods import METHODS, Method
+from harness.methods import METHODS, Adapted, Course, Method
 
 if TYPE_CHECKING:
     from harness.models.loading import LoadedModel
-    from harness.training import Lesson, Trained
+    from harness.training import Trained
 
 
 class Clock:
@@ -34,7 +35,7 @@ class Clock:
 def tune_each_seed(
     experiment: Experiment,
     loaded: LoadedModel,
-    lesson: Lesson,
+    course: Course,
     *,
     method: Method | None,
     clock: Clock,
@@ -44,7 +45,7 @@ def tune_each_seed(
     Args:
         experiment: says with which seeds, and by which method.
         loaded: the base; it is not changed.
-        lesson: what there is to learn.
+        course: what there is to learn.
         method: a user's own way to fine-tune, in place of the experiment's.
         clock: takes the time of the training.
 
@@ -59,14 +60,16 @@ def tune_each_seed(
     for seed in range(experiment.training.seed, experiment.training.seed + experiment.repeats):
         seeded = experiment.override({"training.seed": seed})
         with clock.stage("tune"):
-            trained = (method or METHODS[experiment.method])(loaded.model, lesson, seeded.training)
+            seeded_course = replace(course, form=replace(course.form, experiment=seeded))
+            trained = (method or METHODS[experiment.method])(loaded.model, seeded_course, seeded.training)
             if not hasattr(trained, "model"):
                 raise TrainingError(
                     f"The method returned a {type(trained).__name__}.",
                     fix="Return harness.Trained(model=..., losses=..., trainable_parameters=...).",
                 )
             tuned = loaded.with_weights_of(trained.model)
-            guard_identity(base=before, base_after=loaded.identify(), tuned=tuned.identify())
+            keeps = isinstance(trained, Adapted) and trained.keeps_weights
+            guard_identity(base=before, base_after=loaded.identify(), tuned=tuned.identify(), keeps_weights=keeps)
         yield seeded, tuned, trained
 
 

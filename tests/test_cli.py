@@ -319,7 +319,7 @@ def test_exploding_loss_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 def test_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """What is not the user's fault is shown whole, with a code of its own."""
-    monkeypatch.setattr("harness.cli.run.load_experiment", lambda _: 1 / 0)
+    monkeypatch.setattr("harness.cli.run.load_experiment", lambda *_, **__: 1 / 0)
     assert call(monkeypatch, "run") == 70
     assert "ZeroDivisionError" in capsys.readouterr().err
 
@@ -372,7 +372,7 @@ def test_progress_goes_to_the_terminal_and_json_stays_clean() -> None:
 def test_interrupt_ends_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C: one line, exit code 130."""
 
-    def interrupt(_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("harness.cli.run.load_experiment", interrupt)

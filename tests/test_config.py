@@ -73,6 +73,13 @@ def test_settings_never_change() -> None:
         ('[data]\ncolumns = "a"', r"\"data.columns\" is 'a': it should be a list"),
         ('[data]\ntarget_source = "t.de"', r"target_source is set, but source is not"),
         ('[data]\neval_target_source = "t.de"', r"eval_target_source is set, but eval_source is not"),
+        ('[data]\nscale = ["a"]', r'"data.scale" is'),
+        ('[data]\nscale = ["a", " b"]', r"scale has a label twice, an empty one, or one with blanks around it"),
+        ('[data]\nscale = ["a", "a"]', r"scale has a label twice"),
+        ('[data]\nscale = ["a", "b", "c"]\nthresholds = [1, -0.5]', r"thresholds do not ascend: 1.0, -0.5"),
+        ('[data]\nscale = ["a", "b", "c"]\nthresholds = [1, 1]', r"thresholds do not ascend: 1.0, 1.0"),
+        ('[data]\nscale = ["a", "b"]\nthresholds = [1, 2]', r"2 thresholds part 3 labels, and scale names 2"),
+        ("[data]\nthresholds = [1]", r"1 thresholds part 2 labels, and scale names 0"),
         ("[training]\nepochs = 0\nseed = -1", r"2 wrong settings"),
     ],
 )
@@ -134,7 +141,7 @@ def test_overrides_are_checked_like_the_file() -> None:
         data=st.builds(DataSettings, train_rows=st.integers(1, 10**6), eval_split=st.none() | st.text()),
         model=st.builds(ModelSettings, name=st.text(min_size=1)),
         encoding=st.builds(EncodingSettings, prefix=st.none() | st.text()),
-        training=st.builds(TrainingSettings, learning_rate=st.floats(0, 1), seed=st.integers(0, 2**32)),
+        training=st.builds(TrainingSettings, learning_rate=st.floats(0, 1), seed=st.integers(0, 2**32 - 1)),
         generation=st.builds(GenerationSettings, length_penalty=st.floats(-2, 2)),
         gate=st.builds(GateSettings, level=st.floats(0.001, 0.4)),
     )

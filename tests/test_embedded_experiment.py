@@ -73,7 +73,7 @@ def test_mean_of_rows_is_the_score(harness_tuned: Arm) -> None:
 
 
 def test_repository_holds_no_run_and_no_large_file() -> None:
-    """What is tracked is code, text and one small checkpoint."""
+    """What is tracked is code, text and small checkpoints."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a checkout")
     done = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True, cwd=ROOT)

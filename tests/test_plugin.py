@@ -10,6 +10,7 @@ import pytest
 
 from harness.baselines import Baseline, store_baseline
 from harness.data.source import newsroom_rows
+from harness.tasks.summarization import SUMMARIZATION
 from tests.arms import make_arm
 from tests.small import LEARNS, SMALL
 
@@ -260,7 +261,6 @@ pytest_terminal_summary = print_outcomes
         f"""
 import pytest
 from harness.pytest_outcomes import PROPERTY
-from harness.tasks.summarization import SUMMARIZATION
 def test(request):
     request.node.user_properties.append((PROPERTY, {status!r}))
     pytest.fail("the reason", pytrace=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.checks.check import CheckFailed, CheckSkipped, PartError, check
 from harness.checks.evidence import Evidence, Row
+from harness.tasks.class_labels import pair_names
 from harness.tasks.task import IGNORE_INDEX
 
 EPOCHS = 16
@@ -29,9 +30,7 @@ def class_ids_have_the_models_names(evidence: Evidence) -> str:
         found = [label for label in found if label != IGNORE_INDEX]
         if len(found) != len(meant) or not all(isinstance(label, int) for label in found):
             raise CheckSkipped("rows do not have one id for each of their classes")
-        seen.update(
-            (name, names.get(int(label), f"no class {label}")) for name, label in zip(meant, found, strict=True)
-        )
+        seen += pair_names(meant, [int(label) for label in found], names)
     wrong = Counter({pair: count for pair, count in seen.items() if pair[0] != pair[1]})
     if wrong:
         (meant_name, config_name), count = wrong.most_common(1)[0]

@@ -47,7 +47,8 @@ def audit_command(
     """Run the checks on a pipeline of your own, or on what an experiment does.
 
     PIPELINE is module:attribute or path/to/file.py:attribute and names a harness.Pipeline, or a function that returns
-    one. Without it the experiment of this folder's harness.toml is checked, or else an embedded one. Exit code 0: no check failed; 1: a check failed; 6: a part of the pipeline raised; 4: nothing could be checked.
+    one. Without it the experiment of this folder's harness.toml is checked, or else an embedded one. Exit code 0: no
+    check failed; 1: a check failed; 6: a part of the pipeline raised; 4: nothing could be checked.
     """
     quiet_libraries(bars=False)
     from harness.checks.own import find_pipeline

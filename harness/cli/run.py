@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,23 @@ from harness.config import Experiment, load_experiment
 from harness.errors import SettingsError
 
 if TYPE_CHECKING:
+    from harness.experiment import Run
     from harness.report.account import Account
+
+ALL = "all"
+"""Stands for every task."""
 
 
 @click.command("run")
 @click.argument("experiment", required=False)
-@click.option("--task", help="What is learned, as summarization.")
+@click.option("--task", help="What is learned, as summarization; all: each task's embedded experiment, in one table.")
 @click.option("--method", help="How the weights change, as full.")
 @click.option("--model", help="tiny-t5, a checkpoint folder, or a hub id.")
-@click.option("--data", help="newsroom, a file or folder of rows, or a hub data set.")
+@click.option(
+    "--data",
+    help="newsroom, a file or folder of rows, or a hub data set. What stands twice is left out; where there are fewer "
+    "rows than the experiment asks for, both splits shrink alike.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of training (data.seed draws the rows).")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change any setting, as training.epochs=3.")
 @click.option(
@@ -41,6 +50,9 @@ if TYPE_CHECKING:
     "--track", "trackers", multiple=True, envvar="HARNESS_TRACK", metavar="NAME",
     help="Send the results to mlflow, tensorboard or wandb as well.",
 )  # fmt: skip
+@click.option(
+    "--table", "document", type=click.Path(path_type=Path), help="With --task all: the document to put the table into."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @click.pass_context
 def run_command(
@@ -55,6 +67,7 @@ def run_command(
     runs: Path,
     baselines: Path,
     trackers: tuple[str, ...],
+    document: Path | None,
     as_json: bool,  # noqa: FBT001 - click's interface
 ) -> None:
     """Fine-tune a model, score base and tuned on the same rows, compare them, and judge.
@@ -65,12 +78,18 @@ def run_command(
     named = {"task": task, "method": method, "model.name": model, "data.source": data, "training.seed": seed}
     settings: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     given = dict(map(parse_change, changes))
-    chosen = load_experiment(experiment, task=task)
-    if data is not None and data != chosen.data.source:
-        # Other rows are another experiment, and the embedded one's numbers of rows were not chosen for them.
-        settings |= {"name": name_experiment(chosen, data), "data.allow_fewer": True}
-    chosen = chosen.override(settings | given)
-    context.exit(execute(chosen, runs=runs, baselines=baselines, trackers=trackers, as_json=as_json))
+    if task == ALL:
+        from harness.cli.several import execute_all, list_experiments
+
+        del settings["task"]
+        chosen = [each.override(settings | given) for each in list_experiments(experiment, data)]
+        context.exit(execute_all(chosen, runs=runs, baselines=baselines, trackers=trackers, document=document))
+    one = load_experiment(experiment, task=task)
+    if data is not None and data != one.data.source:
+        # Other rows are another experiment. Its settings were not chosen for them: there may be fewer, or some twice.
+        settings |= {"name": name_experiment(one, data), "data.allow_fewer": True, "data.deduplicate": True}
+    one = one.override(settings | given)
+    context.exit(execute(one, runs=runs, baselines=baselines, trackers=trackers, as_json=as_json))
 
 
 def name_experiment(experiment: Experiment, data: str) -> str:
@@ -83,11 +102,34 @@ def execute(
     experiment: Experiment, *, runs: Path, baselines: Path, trackers: tuple[str, ...] = (), as_json: bool
 ) -> int:
     """Run, write the run's folder, print the verdict; returns the exit code."""
+
+    def show(done: Run, folder: Path) -> None:
+        from harness.report.facts import describe_run
+        from harness.report.terminal import print_run
+
+        if as_json:
+            click.echo(json.dumps({**describe_run(done), "folder": str(folder)}, indent=2, ensure_ascii=False))
+        else:
+            from rich.console import Console
+
+            print_run(done, Console())
+
+    return perform(experiment, runs=runs, baselines=baselines, trackers=trackers, show=show).verdict.exit_code
+
+
+def perform(
+    experiment: Experiment,
+    *,
+    runs: Path,
+    baselines: Path,
+    trackers: tuple[str, ...] = (),
+    show: Callable[[Run, Path], None] = lambda *_: None,
+) -> Run:
+    """Run, write the run's folder, show it, and tell the trackers."""
     quiet_libraries()
     from harness.checks.own import audit_experiment
     from harness.experiment import run
     from harness.report.account import give_account
-    from harness.report.facts import describe_run
     from harness.report.folder import require_writable, write_run
     from harness.report.markdown import append_summary
     from harness.trackers import require_tracker
@@ -99,18 +141,11 @@ def execute(
     folder = write_run(done, runs)
     account = give_account(done)
     append_summary(account)
-    if as_json:
-        click.echo(json.dumps({**describe_run(done), "folder": str(folder)}, indent=2, ensure_ascii=False))
-    else:
-        from rich.console import Console
-
-        from harness.report.terminal import print_run
-
-        print_run(done, Console())
+    show(done, folder)
     click.echo(f"Written to {folder}", err=True)
     for tracker in trackers:
         click.echo(send(tracker, account, folder), err=True)
-    return done.verdict.exit_code
+    return done
 
 
 def send(tracker: str, account: Account, folder: Path) -> str:

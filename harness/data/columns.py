@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from harness.config import DataSettings
@@ -41,14 +41,29 @@ class Reader(Protocol):
 
 
 class Teller(Reader, Protocol):
-    """Makes rows of events as well; every task does."""
+    """Makes rows of events as well, and knows their labels; every task does."""
 
     def tell(self, event: Event) -> Row:
         """The row of an event of the newsroom."""
 
+    def labels_of(self, row: Row) -> tuple[str, ...]:
+        """The labels that a row carries; none where targets are texts."""
+
+    def name_labels(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """The names of all labels that the rows know of, in the order of their ids; none where targets are texts."""
+
 
 class EmptyCell(Exception):  # noqa: N818 - a signal, not an error: such rows may be dropped
-    """A cell that must not be empty is; ``args[0]`` names its column."""
+    """A cell has nothing to learn from.
+
+    Args:
+        column: its column.
+        seen: what it is.
+    """
+
+    def __init__(self, column: str, seen: str = "is empty") -> None:
+        super().__init__(column, seen)
+        self.column, self.seen = column, seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +76,7 @@ class Cells:
         where: the source, for messages.
         number: its place in the source, from 0.
         columns: for each role the columns to look for, the first that is there counts.
+        settings: say how labels are named.
     """
 
     record: Record
@@ -68,6 +84,7 @@ class Cells:
     where: str
     number: int
     columns: Mapping[Role, Sequence[str]]
+    settings: DataSettings = field(default_factory=DataSettings)
 
     def column(self, role: Role) -> str:
         """The column that plays a role.
@@ -97,22 +114,30 @@ class Cells:
         """
         value = self.record[column]
         texts: list[Any] = value if isinstance(value, list) else [value]
-        for text in texts:
-            if text is not None and not isinstance(text, str):
-                raise self.error(
-                    f'column "{column}" holds no text but {type(text).__name__}: {text!r:.60}.',
-                    fix="Name a column of texts in data.input_columns and data.target_columns.",
-                )
-            if text is not None and not _is_encodable(text):
-                raise self.error(
-                    f'column "{column}" holds half of a character (a lone surrogate): {text!r:.60}.',
-                    why="No tokenizer can read it.",
-                    fix="Write the file anew as UTF-8; the text was cut inside an emoji or a rare letter.",
-                )
-        kept = tuple(text for text in texts if text is not None and text.strip())
+        checked = [self.check_text(text, column) for text in texts]
+        kept = tuple(text for text in checked if text is not None and text.strip())
         if not kept:
             raise EmptyCell(column)
         return kept
+
+    def check_text(self, text: Any, column: str) -> str | None:
+        """A text of a cell as it is, or nothing.
+
+        Raises:
+            DataError: it is something else.
+        """
+        if text is not None and not isinstance(text, str):
+            raise self.error(
+                f'column "{column}" holds no text but {type(text).__name__}: {text!r:.60}.',
+                fix="Name a column of texts in data.input_columns and data.target_columns.",
+            )
+        if text is not None and not _is_encodable(text):
+            raise self.error(
+                f'column "{column}" holds half of a character (a lone surrogate): {text!r:.60}.',
+                why="No tokenizer can read it.",
+                fix="Write the file anew as UTF-8; the text was cut inside an emoji or a rare letter.",
+            )
+        return text
 
     def text(self, column: str) -> str:
         """The text of a cell; a list is joined by line breaks."""
@@ -182,14 +207,16 @@ def to_rows(
     }
     number = -1
     for number, record in enumerate(records):
-        cells = Cells(record=record, id=f"{prefix}{number}", where=where, number=number, columns=columns)
+        cells = Cells(
+            record=record, id=f"{prefix}{number}", where=where, number=number, columns=columns, settings=settings
+        )
         try:
             row = reader.read(cells)
         except EmptyCell as empty:
             if settings.drop_empty:
                 continue
             raise cells.error(
-                f'column "{empty.args[0]}" is empty.',
+                f'column "{empty.column}" {empty.seen}.',
                 why="A model learns nothing from it, and no metric can score it.",
                 fix="Fill the cell, drop the row, or set data.drop_empty = true.",
             ) from None

@@ -11,6 +11,7 @@ from harness.data.columns import Reader, Record, to_rows
 from harness.data.formats import ENDINGS, FORMATS, find_ending, find_format
 from harness.data.formats.lines import require_content
 from harness.data.formats.text import read_parallel
+from harness.data.named_classes import name_classes
 from harness.data.rows import Row
 from harness.errors import DataError
 
@@ -23,8 +24,8 @@ def read_path(path: Path, settings: DataSettings, reader: Reader, *, split: str)
 
     Args:
         path: the file or folder.
-        settings: may say which columns to read.
-        reader: makes the row of a record.
+        settings: may name the format and the columns.
+        reader: makes the rows.
         split: which split of a saved ``DatasetDict`` to read.
 
     Raises:
@@ -122,6 +123,6 @@ def _read_saved(path: Path, split: str) -> Iterator[Record]:
             raise DataError(f'{path} has no split "{split}".', fix=f"Set data.split to one of: {', '.join(saved)}.")
         saved = saved[split]
     try:
-        yield from saved
+        yield from name_classes(saved)
     except Exception as error:
         raise DataError(f"The data set in {path} is damaged: {error}.", fix="Save it anew.") from error

@@ -12,6 +12,7 @@ from huggingface_hub import constants
 
 from harness.config import DataSettings
 from harness.data.columns import Reader, to_rows
+from harness.data.named_classes import name_classes
 from harness.data.rows import Row
 from harness.errors import DataError
 from harness.hub import require_hub, why_no_hub
@@ -53,4 +54,4 @@ def read_hub(name: str, settings: DataSettings, reader: Reader, *, split: str) -
             f'Split "{split}" of the data set "{name}" ({settings.revision or "newest"}) cannot be loaded: {error}.',
             fix="Check the name, data.split and data.revision, or give a local path.",
         ) from error
-    yield from to_rows(records, settings, reader, where=name)
+    yield from to_rows(name_classes(records), settings, reader, where=name)

@@ -31,6 +31,7 @@ class Row:
         references: the texts that a metric compares to; the target alone where none are given.
         context: of question answering the passage that holds the answer.
         spans: where each reference stands in the context, (start, end) in characters; nothing where it does not.
+        turns: of a chat (role, text) of each message before the target; ``input`` is then the last of these texts.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Row:
     references: tuple[str, ...] = ()
     context: str = ""
     spans: tuple[Span, ...] = ()
+    turns: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.references:
@@ -50,12 +52,14 @@ class Row:
         content: list[object] = [self.input, self.target, list(self.references)]
         if self.context:
             content += [self.context, [list(span) for span in self.spans]]
+        if self.turns:
+            content.append([list(turn) for turn in self.turns])
         return hash_json(content)
 
     @cached_property
     def normalised_hash(self) -> str:
         """SHA-256 of the input after `normalise`: equal for copies that differ in case, spacing or punctuation."""
-        read = f"{self.input} {self.context}" if self.context else self.input
+        read = " ".join([*(text for _, text in self.turns[:-1]), self.input, self.context]).strip()
         return hash_json(normalise(read) or read)
 
     @cached_property

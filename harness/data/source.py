@@ -10,6 +10,7 @@ from harness.config import DataSettings
 from harness.data.columns import Reader, Teller
 from harness.data.files import read_path
 from harness.data.hub import read_hub
+from harness.data.known_labels import put_new_labels_first, require_known_labels
 from harness.data.newsroom import draw_event
 from harness.data.rows import Row, Splits, draw_rows, drop_duplicates, find_cut
 from harness.errors import DataError
@@ -26,27 +27,30 @@ def load_splits(settings: DataSettings, reader: Teller) -> Splits:
         reader: makes them; a task.
 
     Raises:
-        DataError: a source cannot be read or has too few rows.
+        DataError: a source cannot be read or has too few rows, or its labels cannot be learned.
         OverlapError: a row stands in both splits.
         HubError: a hub data set was asked for and the hub cannot be reached.
     """
     of_one_source = settings.eval_source is None and settings.eval_split is None
     if of_one_source or {settings.source, settings.eval_source or settings.source} == {NEWSROOM}:
         count = settings.train_rows + settings.eval_rows
-        drawn = _draw(settings, reader, settings.source, settings.split, count)
+        drawn = put_new_labels_first(_draw(settings, reader, settings.source, settings.split, count), settings, reader)
         # Where there are fewer rows than asked for, both splits shrink alike.
         train_rows = find_cut(drawn, len(drawn) * settings.train_rows // count)
-        return Splits(train=tuple(drawn[:train_rows]), eval=tuple(drawn[train_rows:]))
-    train = _draw(settings, reader, settings.source, settings.split, settings.train_rows)
-    evaluation = _draw(
-        settings,
-        reader,
-        settings.eval_source or settings.source,
-        settings.eval_split or settings.split,
-        settings.eval_rows,
-        apart_from=train if settings.deduplicate else (),
-    )
-    return Splits(train=tuple(train), eval=tuple(evaluation))
+        train, evaluation = drawn[:train_rows], drawn[train_rows:]
+    else:
+        train = _draw(settings, reader, settings.source, settings.split, settings.train_rows)
+        evaluation = _draw(
+            settings,
+            reader,
+            settings.eval_source or settings.source,
+            settings.eval_split or settings.split,
+            settings.eval_rows,
+            apart_from=train if settings.deduplicate else (),
+        )
+    splits = Splits(train=tuple(train), eval=tuple(evaluation))
+    require_known_labels(splits, settings, reader)
+    return splits
 
 
 def _draw(
@@ -59,7 +63,8 @@ def _draw(
     if settings.deduplicate:
         rows = drop_duplicates(rows, apart_from=apart_from)
     drawn = draw_rows(rows, count, seed=settings.seed)
-    if len(drawn) < count and not settings.allow_fewer:
+    # Both splits need a row, however few are allowed.
+    if len(drawn) < (min(count, 2) if settings.allow_fewer else count):
         filters = [name for name in ("deduplicate", "drop_empty") if getattr(settings, name)]
         raise DataError(
             f"{source} has {len(drawn)} rows{' after ' + ' and '.join(filters) if filters else ''}, "

@@ -11,8 +11,11 @@ from harness.tasks import TASKS
 FORMS: Registry[type[Form]] = Registry(
     "form",
     {
+        "causal": "harness.forms.causal:Causal",
         "encoder-decoder": "harness.forms.encoder_decoder:EncoderDecoder",
+        "sequence-head": "harness.forms.sequence_head:SequenceHead",
         "span-head": "harness.forms.span_head:SpanHead",
+        "token-head": "harness.forms.token_head:TokenHead",
     },
 )
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from transformers import DataCollatorForSeq2Seq
 
 from harness.data.rows import Row
-from harness.forms.writing import Writing
+from harness.forms.languages import find_target_token, set_languages
+from harness.forms.writing import Writing, cut
+from harness.generation.engine import Resolved
 from harness.models.loading import LoadedModel
 from harness.tasks.labels import LabelReport, audit_labels
 from harness.tasks.task import IGNORE_INDEX, Collator, EncodedRow
@@ -17,6 +19,26 @@ class EncoderDecoder(Writing):
     """The loss is the negative log-likelihood of the target's tokens, EOS included."""
 
     auto_class = "AutoModelForSeq2SeqLM"
+
+    @property
+    def encoding(self) -> dict[str, bool | int | str]:
+        """The settings that decide how a row is encoded."""
+        settings = self.experiment.encoding
+        languages = {"source_language": settings.source_language, "target_language": settings.target_language}
+        return {**super().encoding, **{name: value for name, value in languages.items() if value is not None}}
+
+    def load(self, rows: Sequence[Row]) -> LoadedModel:
+        """Load the experiment's model, and tell its tokenizer the languages where they are set."""
+        loaded = super().load(rows)
+        set_languages(loaded, self.experiment.encoding)
+        return loaded
+
+    def resolve(self, loaded: LoadedModel) -> Resolved:
+        """The generation settings; where a target language is set, outputs are forced to begin with its token."""
+        resolved = super().resolve(loaded)
+        if self.experiment.encoding.target_language is not None:
+            resolved["forced_bos_token_id"] = find_target_token(loaded.tokenizer)
+        return resolved
 
     def encode(self, rows: Sequence[Row], loaded: LoadedModel) -> list[EncodedRow]:
         """Turn rows into token ids, cut to the limits.
@@ -42,7 +64,8 @@ class EncoderDecoder(Writing):
                     target_cut=len(target) > settings.max_target_tokens,
                 )
             )
-        self.require_texts(encoded, {tokenizer.eos_token_id}, [row.labels for row in encoded])
+        said_of_nothing = tokenizer("")["input_ids"] + tokenizer(text_target="")["input_ids"]
+        self.require_texts(encoded, set(said_of_nothing), [row.labels for row in encoded])
         return encoded
 
     def make_collator(self, loaded: LoadedModel) -> Collator:
@@ -62,8 +85,3 @@ class EncoderDecoder(Writing):
         """Make sure that the labels are the targets, each with one EOS, and nothing else."""
         size = self.experiment.training.batch_size
         return audit_labels(self.write_targets(rows), encoded, loaded.tokenizer, collator, batch_size=size)
-
-
-def cut(ids: list[int], limit: int) -> list[int]:
-    """At most ``limit`` ids; what is cut is the text before the closing token (EOS), never that token."""
-    return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]

@@ -53,7 +53,7 @@ class Form(ABC):
 
     @property
     @abstractmethod
-    def encoding(self) -> dict[str, int | str]:
+    def encoding(self) -> dict[str, bool | int | str]:
         """The settings that decide how a row is encoded, and no others: arms are compared by them."""
 
     @abstractmethod

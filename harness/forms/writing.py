@@ -33,7 +33,7 @@ class Writing(Form):
         return self.task.prefix if prefix is None else prefix
 
     @property
-    def encoding(self) -> dict[str, int | str]:
+    def encoding(self) -> dict[str, bool | int | str]:
         """The settings that decide how a row is encoded."""
         settings = self.experiment.encoding
         return {
@@ -108,3 +108,8 @@ class Writing(Form):
         return [
             Output(text=text, nats=nats, tokens=tokens) for text, (nats, tokens) in zip(texts, measured, strict=True)
         ]
+
+
+def cut(ids: Sequence[int], limit: int) -> list[int]:
+    """At most ``limit`` ids; what is cut is the text before the closing token (EOS), never that token."""
+    return [*ids] if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from harness.errors import SettingsError
 from harness.models.special_tokens import read_special_token
 
 if TYPE_CHECKING:
@@ -37,18 +38,38 @@ def resolve_settings(model: PreTrainedModel, settings: GenerationSettings) -> Re
 
     Nothing is taken from a checkpoint's ``generation_config.json``: it would differ between base and tuned, or between
     two library versions, without a word.
+
+    Raises:
+        SettingsError: a setting cannot be used with this kind of model.
     """
     pad, eos, start = (read_special_token(model.config, name) for name in ("pad", "eos", "decoder_start"))
-    return {
+    common: Resolved = {
         "engine": settings.engine,
         "do_sample": False,
         "num_beams": settings.num_beams,
-        "min_length": settings.min_length,
-        "max_length": settings.max_length,
         "length_penalty": settings.length_penalty,
         "early_stopping": settings.early_stopping,
         "no_repeat_ngram_size": settings.no_repeat_ngram_size,
-        "pad_token_id": pad,
         "eos_token_id": eos,
-        "decoder_start_token_id": pad if start is None else start,
+    }
+    if model.config.is_encoder_decoder:
+        return {
+            **common,
+            "min_length": settings.min_length,
+            "max_length": settings.max_length,
+            "pad_token_id": pad,
+            "decoder_start_token_id": pad if start is None else start,
+        }
+    if settings.no_repeat_ngram_size == 1:
+        raise SettingsError(
+            "generation.no_repeat_ngram_size is 1, and the model is causal.",
+            why="Every token of the prompt would be forbidden, and the padding, which another batch may not have.",
+            fix="Set it to 2 or more.",
+        )
+    # Lengths that counted the prompt would give a row another room in each batch.
+    return {
+        **common,
+        "min_new_tokens": settings.min_length,
+        "max_new_tokens": settings.max_length,
+        "pad_token_id": (eos[0] if isinstance(eos, list) else eos) if pad is None else pad,
     }

@@ -27,7 +27,8 @@ def generate(
     """Generate the output of each row, in row order, with the attention mask of each batch.
 
     Args:
-        model: an encoder-decoder; it works on the GPU where there is one, and comes back to where it was.
+        model: an encoder-decoder or a causal model. It works on the GPU where there is one, and comes back to where
+            it was.
         tokenizer: decodes the outputs.
         rows: encoded rows, unpadded.
         settings: resolved settings, see `resolve_settings`.
@@ -51,18 +52,27 @@ def generate(
 def generate_batch(model: PreTrainedModel, sources: Sequence[Sequence[int]], config: GenerationConfig) -> torch.Tensor:
     """Generate one batch.
 
+    An encoder reads padding on the right. A causal model writes on where its prompt ends, so it gets its padding on
+    the left, and its positions are counted from the first token that is none.
+
     Returns:
-        (batch, output_len) int64, the decoder's start token first, padded with pad.
+        (batch, output_len) int64, padded with pad: of an encoder-decoder with the decoder's start token first, of a
+        causal model the new tokens alone.
     """
-    padded = torch.nn.utils.rnn.pad_sequence(
-        [torch.tensor(source) for source in sources], batch_first=True, padding_value=config.pad_token_id
-    )
-    lengths = torch.tensor([len(source) for source in sources])
-    mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long()
+    causal = not model.config.is_encoder_decoder
+    longest = max(map(len, sources))
+    padded, mask = [], []
+    for source in sources:
+        missing = longest - len(source)
+        sides = (missing, 0) if causal else (0, missing)
+        padded.append([config.pad_token_id] * sides[0] + [*source] + [config.pad_token_id] * sides[1])
+        mask.append([0] * sides[0] + [1] * len(source) + [0] * sides[1])
     output: torch.Tensor = model.generate(
-        input_ids=padded.to(model.device), attention_mask=mask.to(model.device), generation_config=config
+        input_ids=torch.tensor(padded, device=model.device),
+        attention_mask=torch.tensor(mask, device=model.device),
+        generation_config=config,
     )
-    return output
+    return output[:, longest:] if causal else output
 
 
 def to_generation_config(settings: Resolved) -> GenerationConfig:

@@ -1,8 +1,8 @@
 """How weights change: one module a method."""
 
-from harness.methods.method import Method
+from harness.methods.method import Adapted, Course, Method
 from harness.registry import Registry
 
 METHODS: Registry[Method] = Registry("method", {"full": "harness.methods.full:tune"})
 
-__all__ = ["METHODS", "Method"]
+__all__ = ["METHODS", "Adapted", "Course", "Method"]

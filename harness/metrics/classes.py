@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.rows import Row
+from harness.data.scales import order_labels
 from harness.metrics.metric import Metric, Output, Table
-from harness.metrics.scales import order_labels
 from harness.statistics.jackknife import share_of_sums
 
 Floats = NDArray[np.float64]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.rows import Row
+from harness.data.scales import order_labels
 from harness.errors import DataError
 from harness.metrics.classes import Classes, confusion_table, read_labels
 from harness.metrics.metric import Output, Table
-from harness.metrics.scales import order_labels
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Grades(Classes):
 
     Closeness is ``100 * (1 - ranks apart / (labels - 1))``, so its mean is 100 less the mean absolute error in ranks,
     as a share of the widest there can be; an output that is no label has 0. It applies where the order is known: by
-    ``order``, by number, or by one of `harness.metrics.scales`.
+    ``order``, by number, or by one of `harness.data.scales`.
 
     Args:
         order: the labels from lowest to highest, where they are no known scale.
@@ -41,6 +41,10 @@ class Grades(Classes):
             "macro_f1": inherited["macro_f1"],
             "closeness": f"closeness{order}|rows:mean|version:1",
         }
+
+    def for_labels(self, labels: Sequence[str]) -> Grades:
+        """The same with the order of these labels."""
+        return replace(self, order=tuple(labels))
 
     def applies(self, rows: Sequence[Row]) -> bool:
         """Whether the order of the rows' labels is known."""

@@ -56,6 +56,10 @@ class Metric(Protocol):
         """Each score's name and its signature: metric, version, options."""
         ...
 
+    def for_labels(self, labels: Sequence[str]) -> Metric:
+        """The same for rows that carry some of these labels, which are in the order of their ids."""
+        return self
+
     def applies(self, rows: Sequence[Row]) -> bool:
         """Whether these rows can be scored at all."""
         return True

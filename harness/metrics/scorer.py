@@ -39,13 +39,22 @@ class Scorer:
         return tuple(table for family in self.families for table in family.tables(outputs, rows))
 
 
-def choose_scores(metrics: Registry[Metric], names: Sequence[str], rows: Sequence[Row]) -> Scorer:
+def choose_scores(
+    metrics: Registry[Metric], names: Sequence[str], rows: Sequence[Row], labels: Sequence[str] = ()
+) -> Scorer:
     """The families among ``names`` that can score these rows.
+
+    Args:
+        metrics: the families by name.
+        names: those that the task is scored by.
+        rows: the evaluation rows.
+        labels: the names of all labels in the order of their ids; none where targets are texts.
 
     Raises:
         DataError: there is none.
     """
-    families = tuple(family for family in (metrics[name] for name in names) if family.applies(rows))
+    known = [metrics[name].for_labels(labels) if labels else metrics[name] for name in names]
+    families = tuple(family for family in known if family.applies(rows))
     if not families:
         raise DataError(
             f"None of {', '.join(names)} can score these {len(rows)} rows.",

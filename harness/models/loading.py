@@ -19,6 +19,10 @@ from harness.fingerprint import hash_text, hash_weights
 from harness.models.head import Head, draw_head
 from harness.models.locate import locate_model
 from harness.models.special_tokens import read_special_token
+from harness.models.tagger import AutoCrfTagger
+
+OWN_CLASSES = {"AutoCrfTagger": AutoCrfTagger}
+"""Classes that load models as the auto classes of transformers do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,8 @@ def load_model(settings: ModelSettings, *, auto_class: str, head: Head | None = 
 
     Args:
         settings: the name, path or hub id.
-        auto_class: the class of transformers that knows the head the task needs, as ``AutoModelForSeq2SeqLM``.
+        auto_class: the class that knows the head the task needs: one of transformers, as ``AutoModelForSeq2SeqLM``, or
+            one of `OWN_CLASSES`.
         head: the head to put on a body; one that the checkpoint has with these very labels is kept. Without it the
             model writes text, and every tensor must be in the checkpoint.
 
@@ -65,7 +70,7 @@ def load_model(settings: ModelSettings, *, auto_class: str, head: Head | None = 
     labels = {} if head is None else _label_options(head, AutoConfig.from_pretrained(place.path, **options))
     try:
         with _progress_on_terminals_only():
-            model, report = getattr(transformers, auto_class).from_pretrained(
+            model, report = (OWN_CLASSES.get(auto_class) or getattr(transformers, auto_class)).from_pretrained(
                 place.path,
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -75,6 +80,8 @@ def load_model(settings: ModelSettings, *, auto_class: str, head: Head | None = 
                 **labels,
             )
             tokenizer = AutoTokenizer.from_pretrained(place.path, use_fast=True, trust_remote_code=False, **options)
+    except ModelError:
+        raise
     except Exception as error:  # damaged files fail in every way there is
         raise ModelError(
             f'The model "{settings.name}" cannot be loaded as {auto_class}: '

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-import torch
+from torch import nn
 from transformers import PreTrainedModel
 
-TABLES = ("position_embeddings", "embed_positions")
-"""What transformers calls a model's table of positions."""
+from harness.errors import ModelError
 
 
 def count_positions(model: PreTrainedModel) -> int | None:
-    """How many positions a model has; nothing where it has no table of them, so that any length will do.
+    """The most tokens that the learned positions of a model are enough for; none where positions are computed.
 
-    RoBERTa and its kin count from the place behind their padding index, so that they read two tokens less than
-    ``max_position_embeddings`` says.
+    RoBERTa and its like begin to count behind the padding index.
     """
     for name, module in model.named_modules():
-        if name.endswith(TABLES) and isinstance(module, torch.nn.Embedding):
-            return module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+        if name.endswith(("position_embeddings", "embed_positions")) and isinstance(module, nn.Embedding):
+            taken = 0 if module.padding_idx is None else module.padding_idx + 1
+            return module.num_embeddings - taken
     return None
+
+
+def require_positions(model: PreTrainedModel, longest: int, *, name: str) -> None:
+    """Make sure that the model has a position for each token of the longest row.
+
+    Raises:
+        ModelError: it has not.
+    """
+    positions = count_positions(model)
+    if positions is not None and longest > positions:
+        raise ModelError(
+            f'A row has {longest} tokens, and "{name}" reads at most {positions}.',
+            why="It has no positions for more.",
+            fix=f"Set encoding.max_input_tokens = {positions}.",
+        )

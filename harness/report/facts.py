@@ -6,6 +6,8 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
+from harness.tasks import TASKS
+
 if TYPE_CHECKING:
     from harness.arm import Arm
     from harness.comparison import Comparison
@@ -20,6 +22,7 @@ def describe_run(run: Run) -> Facts:
     """The run as JSON values."""
     return {
         "experiment": run.experiment.name,
+        "headline": TASKS[run.experiment.task].headline,
         **describe_verdict(run.verdict),
         "level": run.experiment.gate.level,
         "arms": {"base": describe_arm(run.base), "tuned": describe_arm(run.tuned)},
@@ -33,6 +36,7 @@ def describe_run(run: Run) -> Facts:
         },
         "seconds": run.seconds,
         "tables": {role: [dataclasses.asdict(table) for table in tables] for role, tables in run.tables.items()},
+        "method": dict(run.method_facts),
         "speed_ratio": None if run.speed is None else round(run.speed.median, 4),
     }
 

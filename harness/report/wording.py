@@ -26,6 +26,11 @@ LEGEND = (
     "but for perplexity."
 )
 
+HUGE = 100_000
+"""From here on two digits and a power of ten do: nothing sensible has such a perplexity."""
+WHOLE = 1000
+"""From here on numbers are shown without decimals: a table must fit 80 columns."""
+
 
 def column_titles(level: float | None, against: str = "base", candidate: str = "tuned") -> tuple[str, ...]:
     """The head of the table of metrics; the intervals' level, where it is known."""
@@ -38,18 +43,22 @@ def metric_cells(entry: Facts) -> tuple[str, ...]:
     low, high = entry["interval"]
     return (
         entry["metric"],
-        f"{entry['against']:.2f}",
-        f"{entry['candidate']:.2f}",
-        f"{entry['delta']:+.2f}",
+        say_number(entry["against"]),
+        say_number(entry["candidate"]),
+        say_number(entry["delta"], sign="+"),
         f"{say_number(low)} … {say_number(high)}",
         f"{entry['p_adjusted']:.4f}",
         say_number(entry["smallest_detectable"]),
     )
 
 
-def say_number(value: float | None) -> str:
-    """Two decimals, or a dash where the rows are too few for a number."""
-    return "-" if value is None else f"{value:.2f}"
+def say_number(value: float | None, *, sign: str = "") -> str:
+    """Two decimals, none from a thousand on, as a perplexity may be; a dash where the rows are too few for a number."""
+    if value is None:
+        return "-"
+    if abs(value) >= HUGE:
+        return f"{value:{sign}.2g}"
+    return f"{value:{sign}.{2 if abs(value) < WHOLE else 0}f}"
 
 
 def say_headline(comparison: Facts) -> str:
@@ -70,10 +79,11 @@ def say_headline(comparison: Facts) -> str:
     # The surest; of equals the first.
     entry = min(moved, key=lambda entry: entry["p_adjusted"])
     low, high = entry["interval"]
-    between = "" if low is None else f" (between {low:+.2f} and {high:+.2f})"
+    between = "" if low is None else f" (between {say_number(low, sign='+')} and {say_number(high, sign='+')})"
+    delta = say_number(entry["delta"], sign="+")
     return (
         f"The tuned model is {'worse' if worse else 'better'} than its base: {entry['metric']} went from "
-        f"{entry['against']:.2f} to {entry['candidate']:.2f}, {entry['delta']:+.2f} points{between}, on {rows} rows."
+        f"{say_number(entry['against'])} to {say_number(entry['candidate'])}, {delta} points{between}, on {rows} rows."
     )
 
 

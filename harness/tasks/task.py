@@ -30,6 +30,7 @@ class EncodedRow:
         features: its training examples; one, or one for each window of a long text.
         input_cut: whether the input was longer than allowed.
         target_cut: whether the target was longer than allowed.
+        words: of a row of tagged words which words have a label, in the order of the labels.
     """
 
     id: str
@@ -37,6 +38,7 @@ class EncodedRow:
     features: tuple[Features, ...]
     input_cut: bool = False
     target_cut: bool = False
+    words: tuple[int, ...] = ()
 
     @property
     def labels(self) -> list[int]:
@@ -60,6 +62,8 @@ class Task(TextPairs, ABC):
     name: ClassVar[str]
     prefix: ClassVar[str] = ""
     """Put before each input of a text-to-text model, in training and evaluation alike."""
+    separator: ClassVar[str] = "\n"
+    """What stands between the prompt of a causal model and what it writes."""
     metrics: ClassVar[tuple[str, ...]]
     """The families of scores, the most telling first; those that do not apply to the rows are left out."""
     headline: ClassVar[str]
@@ -83,6 +87,10 @@ class Task(TextPairs, ABC):
         """What a text that such a model wrote means: the other way round."""
         return text
 
-    def name_labels(self, rows: Sequence[Row]) -> tuple[str, ...]:
-        """The names of the labels that the rows carry, in the order of their ids; nothing for texts."""
+    def labels_of(self, row: Row) -> tuple[str, ...]:
+        """The labels that a row carries; none where targets are texts."""
         return ()
+
+    def name_labels(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """The names of all labels that the rows know of, in the order of their ids; none where targets are texts."""
+        return tuple(sorted({label for row in rows for label in self.labels_of(row)}))

@@ -55,7 +55,7 @@ def test_conlleval_example_has_four_columns(shared_data: Path) -> None:
 def test_stories_are_rows(shared_data: Path) -> None:
     """A folder of 12 stories gives 12 rows with article and highlights, and each record its file's stem as id."""
     folder = shared_data / "cnn-dailymail"
-    rows = list(read_path(folder, DataSettings(source=str(folder)), split="train"))
+    rows = list(read_path(folder, DataSettings(source=str(folder)), SUMMARIZATION, split="train"))
     assert len({row.id for row in rows}) == len(rows) == 12
     assert not any("@highlight" in row.input + row.target for row in rows)
     assert sum(len(row.target.split("\n")) for row in rows) == 35

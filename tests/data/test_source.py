@@ -211,3 +211,10 @@ def test_json_lines_keep_every_text(tmp_path_factory: pytest.TempPathFactory, te
     lines = [json.dumps({"input": text, "target": text}, ensure_ascii=False) + "\n" for text in texts]
     path.write_text("".join(lines), encoding="utf-8", newline="\n")
     assert [row.input for row in read(path)] == texts
+
+
+def test_fewer_rows_keep_the_proportion(tmp_path: Path) -> None:
+    """Where fewer rows are allowed, both splits shrink alike and none is empty."""
+    settings = DataSettings(source=str(write_csv(tmp_path)), train_rows=200, eval_rows=100, allow_fewer=True)
+    splits = load_splits(settings, SUMMARIZATION)
+    assert (len(splits.train), len(splits.eval)) == (8, 4)

@@ -71,6 +71,14 @@ def test_rows_without_references_do_not_apply() -> None:
         score_texts(BLEU, ["a", "b"], [["a"], [""]])
 
 
+def test_an_empty_reference_beside_another_counts_for_nothing() -> None:
+    """A gap in a table of references is no reference of length 0, which would forgive any brevity."""
+    gaps, alone = (score_texts(BLEU, ["a cat sat here"], [["a cat sat here on it", *more]]) for more in (["", ""], []))
+    assert 0 < float(gaps["bleu"][0]) < 100
+    for name, values in alone.items():
+        assert gaps[name].tolist() == values.tolist()
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_wmt17(shared_data: Path, system: str) -> None:
     """Five systems at newstest2017 have the BLEU of mteval-v13a and the chrF of the official script; in seconds."""

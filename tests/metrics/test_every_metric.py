@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from harness.data.rows import Row
 from harness.data.source import newsroom_rows
 from harness.metrics import METRICS, Output
+from harness.tasks.summarization import SUMMARIZATION
 
 TEXTS = st.lists(st.sampled_from(["the", "cat", "cats", "sat", "on", "a", "mat", "."]), min_size=1, max_size=9).map(
     " ".join
 )
 LABELS = st.sampled_from(["furious", "unhappy", "neutral", "pleased", "delighted"])
 TAGS = st.lists(st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]), min_size=5, max_size=5).map(" ".join)
-NEWS = newsroom_rows(12, 0)
+NEWS = newsroom_rows(SUMMARIZATION, 12, 0)
 STATEMENTS = st.lists(st.sampled_from([*NEWS[0].input.split(), *NEWS[1].target.split(), "Zorro", "9.5"])).map(" ".join)
 FAMILIES = {
     "answers": (TEXTS, st.one_of(TEXTS, st.just(""))),

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data.rows import Row
+from harness.data.scales import MOODS, SCALES, order_labels
 from harness.errors import DataError
 from harness.metrics import METRICS, Metric, Output
 from harness.metrics.grades import GRADES, Grades
-from harness.metrics.scales import MOODS, SCALES, order_labels
 from harness.metrics.texts import score_texts
 
 PAIRS = st.lists(st.tuples(st.sampled_from([*MOODS, "hungry"]), st.sampled_from(MOODS)), min_size=1, max_size=20)
