@@ -31,9 +31,9 @@ from harness.tuning import Clock, name_method, tune_each_seed
 from harness.views import VIEWS
 
 if TYPE_CHECKING:
+    from harness.lesson import Trained
     from harness.methods.method import Course
     from harness.models.loading import LoadedModel
-    from harness.training import Trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ def run(
         }
         verdict = judge(experiment, base_arm, arms, baseline, ready.requirements, probes=probes)
         if verdict.comparisons.tuned_base.metrics:
-            say(say_power(verdict.comparisons.tuned_base.evidence, experiment.gate.smallest_effect))
+            say(say_power(verdict.comparisons.tuned_base, experiment.gate.smallest_effect))
     return Run(
         experiment=experiment,
         splits=splits,

@@ -8,16 +8,14 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import (
     PreTrainedModel,
-    PreTrainedTokenizerBase,
     PrinterCallback,
     ProgressCallback,
     Trainer,
@@ -28,42 +26,7 @@ from transformers import (
 from harness.config import TrainingSettings
 from harness.device import choose_device
 from harness.errors import NonFiniteLossError
-from harness.tasks.task import Collator, Features
-
-Loss = Callable[[Any, torch.Tensor, Any], torch.Tensor]
-"""From the model's output, the labels and the number of items in the batch to a scalar, as `Trainer` calls it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lesson:
-    """What there is to learn.
-
-    Args:
-        tokenizer: made the token ids.
-        features: the training examples, unpadded.
-        collator: pads examples to a batch with -100 where no loss is taken.
-        loss: takes the place of the model's own loss.
-    """
-
-    tokenizer: PreTrainedTokenizerBase
-    features: Sequence[Features]
-    collator: Collator
-    loss: Loss | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """A tuned model and how it came about.
-
-    Args:
-        model: the tuned model, in eval mode, on the CPU.
-        losses: the training loss of each step, in nats per token or row.
-        trainable_parameters: how many weights were allowed to move.
-    """
-
-    model: PreTrainedModel
-    losses: tuple[float, ...]
-    trainable_parameters: int
+from harness.lesson import Lesson, Trained
 
 
 def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) -> Trained:

@@ -14,8 +14,8 @@ from harness.guards import guard_identity
 from harness.methods import METHODS, Adapted, Course, Method
 
 if TYPE_CHECKING:
+    from harness.lesson import Trained
     from harness.models.loading import LoadedModel
-    from harness.training import Trained
 
 
 class Clock:

@@ -20,13 +20,14 @@ from harness.data.columns import Record
 from harness.data.rows import Row, Splits
 from harness.data.source import load_splits
 from harness.forms import Form, choose_form
+from harness.lesson import Lesson
 from harness.metrics import METRICS
 from harness.metrics.metric import Output
 from harness.metrics.scorer import Scorer, choose_scores
 from harness.models.loading import LoadedModel
 from harness.tasks import TASKS, Task
 from harness.tasks.task import Features, flatten
-from harness.training import Lesson, fine_tune
+from harness.training import fine_tune
 
 ROWS = {"train": 200, "eval": 100}
 """How many rows of each split the checks look at, at most."""

@@ -17,6 +17,7 @@ from harness.forms.form import Form
 from harness.forms.writing import cut
 from harness.generation.batching import sorted_batches
 from harness.generation.engine import Resolved
+from harness.lesson import Loss
 from harness.metrics.metric import Output
 from harness.models.head import Head
 from harness.models.loading import LoadedModel, load_model
@@ -24,7 +25,6 @@ from harness.models.positions import require_positions
 from harness.tasks.class_labels import check_classes, check_names, check_padding
 from harness.tasks.labels import LabelReport
 from harness.tasks.task import Collator, EncodedRow, flatten
-from harness.training import Loss
 
 
 class SequenceHead(Form):
