@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from harness.tasks.task import Collator, Features
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    Loss = Callable[[Any, torch.Tensor, Any], torch.Tensor]
-    """From the model's output, the labels and the number of items in the batch to a scalar, as `Trainer` calls it."""
+Loss = Callable[[Any, Any, Any], Any]
+"""From the model's output, the labels and the number of items in the batch to a scalar tensor, as `Trainer` calls it."""
 
 
 @dataclass(frozen=True, kw_only=True)

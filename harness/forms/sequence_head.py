@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -113,6 +113,10 @@ class SequenceHead(Form):
             return nats / (len(labels) if num_items_in_batch is None else num_items_in_batch)
 
         return loss
+
+    def name_parts(self, predict: Callable[..., list[str]]) -> dict[str, Callable[..., Any]]:
+        """Outputs are labels' names."""
+        return {"classify": predict}
 
     def resolve(self, loaded: LoadedModel) -> Resolved:
         """The label with the highest score is said."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from transformers import DataCollatorForTokenClassification
@@ -119,6 +120,10 @@ class TokenHead(Form):
             targets_cut=0,
             inputs_cut=sum(row.input_cut for row in encoded),
         )
+
+    def name_parts(self, predict: Callable[..., list[str]]) -> dict[str, Callable[..., Any]]:
+        """Outputs are tags, as lists."""
+        return {"tag": lambda model, records: [text.split() for text in predict(model, records)]}
 
     def resolve(self, loaded: LoadedModel) -> Resolved:
         """How tags are chosen: ``viterbi``, the best sequence, or ``argmax``, the best tag of each word."""

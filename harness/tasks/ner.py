@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from harness.data.bio import OUTSIDE, TAG, find_break, name_scheme
 from harness.data.columns import Cells
@@ -46,6 +46,10 @@ class EntityRecognition(Task):
             )
         _require_legal(cells, words, tags)
         return Row(id=cells.id, input=" ".join(words), target=" ".join(tags))
+
+    def write(self, row: Row) -> dict[str, Any]:
+        """The record that `read` makes this row of: words and tags as lists."""
+        return {"id": row.id, "tokens": row.input.split(), "tags": row.target.split()}
 
     def tell(self, event: Event) -> Row:
         """A news item in which persons, organisations, places, days and numbers are tagged."""
