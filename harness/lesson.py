@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Loss = Callable[[Any, Any, Any], Any]
-"""From the model's output, the labels and the number of items in the batch to a scalar tensor, as `Trainer` calls it."""
+"""From a model's output, the labels and the number of items in the batch to a scalar, as `Trainer` calls it."""
 
 
 @dataclass(frozen=True, kw_only=True)
