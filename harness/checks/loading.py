@@ -65,7 +65,13 @@ def rows_are_encoded_anew(evidence: Evidence) -> str:
             _fail(f"{name}={limit} changed nothing in the {len(first)} features of {len(rows)} rows")
     column = evidence.column_name(rows[0], "input")
     if isinstance(rows[0], dict) and column is not None and len({str(row[column]) for row in rows}) > 1:
-        moved = [{**row, column: other[column]} for row, other in zip(rows, [*rows[1:], rows[0]], strict=True)]
+        # Tags belong to their words.
+        target = evidence.column_name(rows[0], "target")
+        along = [column, target] if target is not None and isinstance(rows[0].get(target), list) else [column]
+        moved = [
+            {**row, **{name: other[name] for name in along}}
+            for row, other in zip(rows, [*rows[1:], rows[0]], strict=True)
+        ]
         if evidence.features(moved) == first:
             _fail(f"other texts under the same ids gave the same {len(first)} features")
     if evidence.features(rows) != first:

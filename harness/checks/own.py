@@ -151,9 +151,12 @@ class _Own:
         outputs = self.predict(model, records, batch_size)
         return self._mean(self.scorer, outputs, self.to_rows(records)) | {"rows": float(len(outputs))}
 
-    def score_texts(self, outputs: Sequence[str], references: Sequence[Any]) -> dict[str, float]:
+    def score_texts(self, outputs: Sequence[Any], references: Sequence[Any]) -> dict[str, float]:
         """What is made of texts alone; perplexity needs a model."""
         families = tuple(family for family in self.scorer.families if "perplexity" not in family.signatures)
+        if any(not isinstance(output, str) for output in outputs):
+            # Tags come as lists, and so does the one reference of each row.
+            outputs, references = ([" ".join(tags) for tags in side] for side in (outputs, references))
         listed = [list_references(entry) for entry in references]
         rows = [
             Row(id=str(number), input="", target=entry[0], references=tuple(entry))

@@ -175,8 +175,11 @@ def train_and_others(evidence: Evidence) -> tuple[list[Row], dict[str, list[Row]
 
 def _text_columns(evidence: Evidence, rows: Sequence[Row]) -> list[str]:
     """Where rows keep what is read and written: input, target and all columns with texts of some length."""
-    known = [evidence.column_name(rows[0], side) for side in ("input", "target")]
-    apart = {evidence.column_name(rows[0], "id"), evidence.declared("group_column"), *GROUP_COLUMNS}
+    source, target = (evidence.column_name(rows[0], side) for side in ("input", "target"))
+    # Tags of words are no text: long runs of them are alike in all rows.
+    tagged = source is not None and target is not None and isinstance(read_column(rows[0], source), list)
+    known = [source] if tagged else [source, target]
+    apart = {target, evidence.column_name(rows[0], "id"), evidence.declared("group_column"), *GROUP_COLUMNS}
     names = list(rows[0]) if isinstance(rows[0], Mapping) else []
     sample = rows[:50]
 

@@ -208,15 +208,30 @@ def _score_pairs(evidence: Evidence) -> list[Scored]:
         pairs = []
         for words in _choose_words(evidence):
             rows = evidence.with_texts([(list(words), list(tags)) for tags in sequences])
-            batches = [evidence.batch([feature]) for feature in evidence.features(rows)]
+            batches = _encode_each(evidence, rows)
             for shake in range(SHAKES):
                 model = _shaken_model(evidence, shake)
                 with torch.no_grad():
-                    losses = [float(evidence.loss(model, batch)) for batch in batches]
+                    losses = [math.inf if batch is None else float(evidence.loss(model, batch)) for batch in batches]
                 pairs.append(Scored(shake=shake, row=rows[0], losses=dict(zip(sequences, losses, strict=True))))
         return pairs
 
     return evidence.remember("scored pairs", score)
+
+
+def _encode_each(evidence: Evidence, rows: Sequence[Row]) -> list[Any]:
+    """A batch of each row; nothing for tags that the pipeline refuses to learn, which have no probability then."""
+    batches: list[Any] = []
+    refused: Exception | None = None
+    for row in rows:
+        try:
+            batches.append(evidence.batch(list(evidence.features([row]))))
+        except Exception as error:  # noqa: BLE001 - whatever a user's part raises
+            refused = error
+            batches.append(None)
+    if refused is not None and not any(batch is not None for batch in batches):
+        raise refused
+    return batches
 
 
 def _choose_words(evidence: Evidence) -> list[tuple[str, str]]:

@@ -48,8 +48,8 @@ class LinearChainCrf(torch.nn.Module):
                 fix=f"Give {tags} values and {tags} rows of {tags} values, as bio_constraints does.",
             )
         self.tags = tags
-        self.first = torch.nn.Parameter(torch.empty(tags))
-        self.last = torch.nn.Parameter(torch.empty(tags))
+        self.first_bias = torch.nn.Parameter(torch.empty(tags))
+        self.last_bias = torch.nn.Parameter(torch.empty(tags))
         self.transitions = torch.nn.Parameter(torch.empty(tags, tags))
         self.reset_parameters()
 
@@ -149,9 +149,9 @@ class LinearChainCrf(torch.nn.Module):
             torch.tensor(allowed, device=emissions.device) for allowed in (self.allowed_first, self.allowed)
         )
         return (
-            self.first.to(emissions).masked_fill(~first, forbidden),
+            self.first_bias.to(emissions).masked_fill(~first, forbidden),
             self.transitions.to(emissions).masked_fill(~pairs, forbidden),
-            self.last.to(emissions),
+            self.last_bias.to(emissions),
         )
 
     def _check(self, emissions: torch.Tensor, mask: torch.Tensor) -> None:

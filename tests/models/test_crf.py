@@ -45,12 +45,12 @@ def cases(draw: st.DrawFn, *, constrained: bool | None = None) -> Case:
 
 def brute_scores(field: LinearChainCrf, emissions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Every sequence of tags of one row without masked tokens, and its score by the definition."""
-    first = torch.where(torch.tensor(field.allowed_first), field.first, FORBIDDEN)
+    first = torch.where(torch.tensor(field.allowed_first), field.first_bias, FORBIDDEN)
     pairs = torch.where(torch.tensor(field.allowed), field.transitions, FORBIDDEN)
     length = len(emissions)
     tags = torch.tensor(list(itertools.product(range(field.tags), repeat=length)))
     scores = emissions[torch.arange(length), tags].sum(1) + pairs[tags[:, :-1], tags[:, 1:]].sum(1)
-    return tags, scores + first[tags[:, 0]] + field.last[tags[:, -1]]
+    return tags, scores + first[tags[:, 0]] + field.last_bias[tags[:, -1]]
 
 
 def brute_likelihood(case: Case) -> torch.Tensor:

@@ -130,7 +130,7 @@ def test_the_body_keeps_its_names(tagger: Any, tmp_path: Path) -> None:
     """A tagger is the token classifier of transformers with three more weights, and loads as one."""
     tagger.save_pretrained(tmp_path)
     plain, report = AutoModelForTokenClassification.from_pretrained(tmp_path, output_loading_info=True)
-    field = {"crf.first", "crf.last", "crf.transitions"}
+    field = {"crf.first_bias", "crf.last_bias", "crf.transitions"}
     assert set(report["unexpected_keys"]) == field
     assert not report["missing_keys"]
     assert set(tagger.state_dict()) == set(plain.state_dict()) | field
@@ -143,7 +143,7 @@ def test_a_body_gets_a_new_head_and_a_field_without_garbage(tmp_path: Path) -> N
     model, report = AutoCrfTagger.from_pretrained(
         str(tmp_path), output_loading_info=True, num_labels=len(NAMES), **LABELS
     )
-    new = {"classifier.weight", "classifier.bias", "crf.first", "crf.last", "crf.transitions"}
+    new = {"classifier.weight", "classifier.bias", "crf.first_bias", "crf.last_bias", "crf.transitions"}
     assert set(report["missing_keys"]) == new
     assert not any(weight.any() for weight in model.crf.parameters())
     assert model.crf.allowed == LinearChainCrf.for_bio(NAMES).allowed
@@ -157,7 +157,7 @@ def test_tags_are_never_ill_formed(seed: int, size: float) -> None:
     field = LinearChainCrf.for_bio(NAMES)
     with torch.no_grad():
         field.transitions.copy_(size * torch.randn(field.transitions.shape, generator=generator))
-        field.first.copy_(size * torch.randn(field.first.shape, generator=generator))
+        field.first_bias.copy_(size * torch.randn(field.first_bias.shape, generator=generator))
     scores = size * torch.randn(3, 12, len(NAMES), generator=generator)
     mask = torch.rand(3, 12, generator=generator) < 0.7
     for ids in field.decode(scores, mask):
