@@ -29,7 +29,7 @@ from harness.scoring import say_scores, score_arm, time_engine
 from harness.tasks import TASKS
 from harness.tasks.labels import LabelReport
 from harness.tasks.task import Collator, EncodedRow, flatten
-from harness.tuning import Clock, name_method, tune_each_seed
+from harness.tuning import Clock, Cost, name_method, tune_each_seed
 from harness.views import VIEWS
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class Run:
         checks: what the checks of the user's pipeline found, where a requirement asks for it.
         tables: for base and tuned what stands beside the scores, as a confusion matrix.
         method_facts: numbers that the method has to say of the first seed's model.
+        cost: what the first seed's model took.
+        held_out_losses: with early stopping, the loss of the held-out rows behind each epoch, of the first seed.
     """
 
     experiment: Experiment
@@ -77,6 +79,8 @@ class Run:
     checks: CheckReport | None = None
     tables: Mapping[str, tuple[Table, ...]] = field(default_factory=dict)
     method_facts: Mapping[str, float] = field(default_factory=dict)
+    cost: Cost | None = None
+    held_out_losses: tuple[float, ...] = ()
 
     def _repr_html_(self) -> str:
         """How it shows itself in a notebook."""
@@ -136,23 +140,26 @@ def run(
         if cut := sum(row.input_cut for row in evaluation):
             limit = experiment.encoding.max_input_tokens
             say(f"evaluation: {cut} of {len(evaluation)} inputs were cut to {limit} tokens")
+        course = make_course(form, loaded, splits.train, train, collator)
+        require_trainable(experiment, loaded, course)
     # Resolved once, from the base: training may touch the tuned model's config.
     settings = form.resolve(loaded)
     score = partial(score_arm, form=form, scorer=scorer, encoded=evaluation, splits=splits, settings=settings)
     with clock.stage("base"):
         base_arm = score(experiment, "base", loaded)
         say(f"base: {say_scores(base_arm)}")
-    course = make_course(form, loaded, splits.train, train, collator)
     arms: list[Arm] = []
     histories: list[Trained] = []
-    for seeded, tuned, trained in tune_each_seed(experiment, loaded, course, method=method, clock=clock):
-        say(f"tuned: {say_losses(trained.losses)}")
+    costs: list[Cost] = []
+    for seeded, tuned, trained, cost in tune_each_seed(experiment, loaded, course, method=method, clock=clock):
+        say(f"tuned: {say_losses(trained.losses)}{say_stop(trained.held_out_losses)}")
         with clock.stage("tuned"):
             asked = ask_as(trained, tuned, splits.eval)
             arm = score(seeded, "tuned", tuned, method=name_method(experiment, method), **asked)
             say(f"tuned: {say_scores(arm)}{f' (seed {seeded.training.seed})' * (experiment.repeats > 1)}")
         arms.append(arm)
         histories.append(trained)
+        costs.append(cost)
     with clock.stage("speed"):
         speed = time_engine(experiment, tuned, evaluation, settings) if "speed" in kinds else None
     with clock.stage("verdict"):
@@ -178,6 +185,8 @@ def run(
         checks=checked,
         tables={arm.manifest.role: _list_tables(scorer, arm, splits) for arm in (base_arm, arms[0])},
         method_facts=dict(getattr(histories[0], "facts", {})),
+        cost=costs[0],
+        held_out_losses=histories[0].held_out_losses,
     )
 
 
@@ -201,6 +210,13 @@ def say_labels(labels: LabelReport) -> str:
 def say_losses(losses: Sequence[float]) -> str:
     """How the training loss went, in a few words."""
     return f"{len(losses)} steps, loss {losses[0]:.2f} → {losses[-1]:.2f}" if losses else "no steps recorded"
+
+
+def say_stop(losses: Sequence[float]) -> str:
+    """Which epoch was kept, where the losses of held-out rows chose one."""
+    if not losses:
+        return ""
+    return f"; epoch {losses.index(min(losses)) + 1} of {len(losses)} kept (held-out loss {min(losses):.3f})"
 
 
 def list_sentences(experiment: Experiment) -> tuple[str, ...]:
@@ -242,10 +258,24 @@ def make_course(
         features=flatten(encoded),
         collator=collator,
         loss=form.make_loss(loaded, encoded),
+        smooths=form.smooths,
+        groups=[number for number, row in enumerate(encoded) for _ in row.features],
         form=form,
         rows=rows,
         loaded=loaded,
     )
+
+
+def require_trainable(experiment: Experiment, loaded: LoadedModel, course: Course) -> None:
+    """Make sure, before the base is scored, that the model can be trained as the settings say.
+
+    Raises:
+        SettingsError: it cannot.
+    """
+    from harness.training import choose_loss, require_able
+
+    choose_loss(loaded.model, course, experiment.training)
+    require_able(loaded.model, experiment.training)
 
 
 def ask_as(trained: Trained, tuned: LoadedModel, rows: Sequence[Row]) -> dict[str, Any]:

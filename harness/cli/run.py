@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from harness.report.account import Account
 
 ALL = "all"
-"""Stands for every task."""
+"""Stands for every task, or for every method."""
 
 
 @click.command("run")
 @click.argument("experiment", required=False)
 @click.option("--task", help="What is learned, as summarization; all: each task's embedded experiment, in one table.")
-@click.option("--method", help="How the weights change, as full.")
+@click.option("--method", help="How the model is adapted, as full; all: every method, compared.")
 @click.option("--model", help="tiny-t5, a checkpoint folder, or a hub id.")
 @click.option("--data", help="newsroom, a file or folder of rows, or a hub data set.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of training (data.seed draws the rows).")
@@ -47,7 +47,7 @@ ALL = "all"
     help="Send the results to mlflow, tensorboard or wandb as well.",
 )  # fmt: skip
 @click.option(
-    "--table", "document", type=click.Path(path_type=Path), help="With --task all: the document to put the table into."
+    "--table", "document", type=click.Path(path_type=Path), help="With all: the document to put the tables into."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @click.pass_context
@@ -74,18 +74,38 @@ def run_command(
     named = {"task": task, "method": method, "model.name": model, "data.source": data, "training.seed": seed}
     settings: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     given = dict(map(parse_change, changes))
+    places = {"runs": runs, "baselines": baselines, "trackers": trackers}
+    if task == ALL and method == ALL:
+        raise SettingsError("All methods of all tasks are asked for.", fix="Name the task, or the method.")
     if task == ALL:
-        from harness.cli.several import execute_all, list_experiments
+        from harness.cli.several import list_tasks, run_tasks
 
         del settings["task"]
-        chosen = [each.override(settings | given) for each in list_experiments(experiment, data)]
-        context.exit(execute_all(chosen, runs=runs, baselines=baselines, trackers=trackers, document=document))
+        chosen = [_choose(each, settings, given) for each in list_tasks(experiment, data)]
+        context.exit(run_tasks(chosen, document=document, **places))
     one = load_experiment(experiment, task=task)
     if data is not None and data != one.data.source:
         # Other rows are another experiment, and the embedded one's numbers of rows were not chosen for them.
         settings |= {"name": name_experiment(one, data), "data.allow_fewer": True}
-    one = one.override(settings | given)
-    context.exit(execute(one, runs=runs, baselines=baselines, trackers=trackers, as_json=as_json))
+    if method == ALL:
+        from harness.cli.several import list_methods, run_methods
+
+        del settings["method"]
+        context.exit(run_methods(list_methods(one.override(settings | given)), document=document, **places))
+    context.exit(execute(_choose(one, settings, given), as_json=as_json, **places))
+
+
+def _choose(experiment: Experiment, named: dict[str, object], given: dict[str, object]) -> Experiment:
+    """The experiment with what was named and given; with another method it is another experiment, and says so."""
+    changed = experiment.override(named | given)
+    if changed.method == experiment.method or "name" in given:
+        return changed
+    return changed.override({"name": name_for_method(changed, changed.method, instead_of=experiment.method)})
+
+
+def name_for_method(experiment: Experiment, method: str, *, instead_of: str) -> str:
+    """The name of an experiment with another method, as ``summarization-lora`` for ``summarization-full``."""
+    return f"{experiment.name.removesuffix(f'-{instead_of}')}-{method}"[:100]
 
 
 def name_experiment(experiment: Experiment, data: str) -> str:

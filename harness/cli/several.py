@@ -1,18 +1,26 @@
-"""``harness run --task all``: the embedded experiment of every task, in one table."""
+"""Several experiments in one go: every task (``--task all``), or every method of a task (``--method all``)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.run import perform
+from harness.cli.run import name_for_method, perform
 from harness.config import Experiment, load_experiment
-from harness.errors import SettingsError
+from harness.errors import SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from harness.experiment import Run
+    from harness.metrics.metric import Table
+
+Tabulate = Callable[[Sequence["Run"], Mapping[str, str]], tuple["Table", ...]]
+"""From the runs, and what was skipped for which reason, to the tables that show them."""
 
 
-def list_experiments(experiment: str | None, data: str | None) -> list[Experiment]:
+def list_tasks(experiment: str | None, data: str | None) -> list[Experiment]:
     """The embedded experiment of every task.
 
     Args:
@@ -33,34 +41,94 @@ def list_experiments(experiment: str | None, data: str | None) -> list[Experimen
     return [load_experiment(f"{name}-full") for name in TASKS]
 
 
-def execute_all(
+def list_methods(experiment: Experiment) -> list[Experiment]:
+    """The experiment with every method, each by a name of its own: a stored baseline is that of one method."""
+    from harness.methods import METHODS
+
+    return [
+        experiment.override({"method": name, "name": name_for_method(experiment, name, instead_of=experiment.method)})
+        for name in METHODS
+    ]
+
+
+def run_tasks(
+    experiments: Sequence[Experiment], *, runs: Path, baselines: Path, trackers: tuple[str, ...], document: Path | None
+) -> int:
+    """Run every task and print one table; returns the gravest exit code."""
+    from harness.gate import gravest
+    from harness.report.several import tabulate_runs
+
+    done = _run_each(experiments, tabulate_runs, runs=runs, baselines=baselines, trackers=trackers, document=document)
+    return gravest([run.verdict.exit_code for run in done])
+
+
+def run_methods(
+    experiments: Sequence[Experiment], *, runs: Path, baselines: Path, trackers: tuple[str, ...], document: Path | None
+) -> int:
+    """Run every method that applies and print what each brought and took, and which differ.
+
+    A method that does not fit the task or the model is left out, and the reason is shown. The first has to fit.
+
+    Returns:
+        0 where methods were compared, however each did against its base; 4 where fewer than two were left.
+    """
+    from harness.gate import ExitCode
+    from harness.report.methods import tabulate_methods
+
+    done = _run_each(
+        experiments,
+        tabulate_methods,
+        runs=runs,
+        baselines=baselines,
+        trackers=trackers,
+        document=document,
+        skip_unfit=True,
+    )
+    return ExitCode.PASSED if len(done) > 1 else ExitCode.NOT_COMPARABLE
+
+
+def _run_each(
     experiments: Sequence[Experiment],
+    tabulate: Tabulate,
     *,
     runs: Path,
     baselines: Path,
     trackers: tuple[str, ...],
     document: Path | None,
-) -> int:
-    """Run one after another and print one table; returns the gravest exit code."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    from harness.gate import gravest
-    from harness.report.account import give_account
-    from harness.report.several import TITLES, list_runs, require_place, write_runs
+    skip_unfit: bool = False,
+) -> list[Run]:
+    """Run one after another, and print the tables; into the document as well, where one is named."""
+    from harness.report.several import require_place, write_tables
 
     if document is not None:
         require_place(document)
-    done = []
+    done: list[Run] = []
+    skipped: dict[str, str] = {}
     for number, experiment in enumerate(experiments, start=1):
         click.echo(f"[{number}/{len(experiments)}] {experiment.name}", err=True)
-        done.append(perform(experiment, runs=runs, baselines=baselines, trackers=trackers))
-    accounts = [give_account(run) for run in done]
+        try:
+            done.append(perform(experiment, runs=runs, baselines=baselines, trackers=trackers))
+        except UsageError as error:
+            if not (skip_unfit and done):
+                raise
+            skipped[experiment.method] = str(error)
+            click.echo(f"{experiment.method} is left out: {error}", err=True)
+    tables = tabulate(done, skipped)
     if document is not None:
-        write_runs(accounts, document)
-    table = Table(*TITLES, box=box.SIMPLE_HEAD, pad_edge=False)
-    for line in list_runs(accounts):
-        table.add_row(*line)
-    Console().print(table)
-    return gravest([run.verdict.exit_code for run in done])
+        write_tables(tables, document)
+    _print(tables)
+    return done
+
+
+def _print(tables: Sequence[Table]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as Shown
+    from rich.text import Text
+
+    console = Console()
+    for table in tables:
+        shown = Shown(*table.columns, title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for line in table.rows:
+            shown.add_row(*(Text(str(cell)) for cell in line))
+        console.print(shown)
