@@ -74,7 +74,13 @@ def compare_pairs(candidates: Mapping[str, Sequence[Arm]], metric: str, settings
         better = one if (delta < 0) == falls else other
         found.append(
             Pair(
-                one=one, other=other, delta=delta, low=low, high=high, p=p, better=better if p <= settings.level else None
+                one=one,
+                other=other,
+                delta=delta,
+                low=low,
+                high=high,
+                p=p,
+                better=better if p <= settings.level else None,
             )
         )
     return tuple(found)

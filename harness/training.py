@@ -129,10 +129,10 @@ def choose_loss(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettin
         return TokenLoss(shift=not model.config.is_encoder_decoder, smoothing=settings.label_smoothing)
     if settings.label_smoothing and not lesson.smooths:
         raise SettingsError(
-            f"training.label_smoothing is {settings.label_smoothing:g}, and the loss of {type(model).__name__} knows no "
-            "smoothing.",
-            why="It is a share of probability that each label gives to the others, and this loss has no such labels, as "
-            "that of a conditional random field or of a span.",
+            f"training.label_smoothing is {settings.label_smoothing:g}, and the loss of {type(model).__name__} knows "
+            "no smoothing.",
+            why="It takes a share of each label's probability for the others, and this loss, as that of a conditional "
+            "random field or of a span, has none to take it from.",
             fix="Set training.label_smoothing to 0.",
         )
     return lesson.loss

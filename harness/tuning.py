@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.models.loading import LoadedModel
     from harness.training import Trained
 
-STORED_BYTES = "stored_bytes"
+ADAPTER_BYTES = "adapter_bytes"
 """The fact by which a method says how large on disk is what it has to store, where that is not the whole model."""
 
 
@@ -98,8 +98,8 @@ def tune_each_seed(
 def measure_stored(trained: Trained) -> int:
     """How many bytes have to be stored beside the base: what the method says, nothing, or the whole model."""
     if isinstance(trained, Adapted):
-        if STORED_BYTES in trained.facts:
-            return int(trained.facts[STORED_BYTES])
+        if ADAPTER_BYTES in trained.facts:
+            return int(trained.facts[ADAPTER_BYTES])
         if trained.keeps_weights:
             return 0
     return weigh(trained.model)

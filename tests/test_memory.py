@@ -30,6 +30,7 @@ def test_peak_is_seen_after_it_is_over() -> None:
 
 def test_what_was_freed_before_counts_again() -> None:
     """Many small pieces that earlier work freed are given back first, so a second block is not let off cheaper."""
+
     def small_pieces() -> int:
         with watch_memory() as peak:
             pieces = [bytes(1000) for _ in range(100_000)]

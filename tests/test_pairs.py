@@ -70,16 +70,16 @@ def test_order_of_the_candidates_changes_no_finding(order: list[str]) -> None:
     found = compare_pairs({name: [make_arm(values[name].round(4).tolist())] for name in order}, "rouge1", GATE)
     assert {frozenset((pair.one, pair.other)): (round(pair.p, 9), pair.better) for pair in found} == {
         frozenset((pair.one, pair.other)): (round(pair.p, 9), pair.better)
-        for pair in compare_pairs(
-            {name: [make_arm(values[name].round(4).tolist())] for name in "abc"}, "rouge1", GATE
-        )
+        for pair in compare_pairs({name: [make_arm(values[name].round(4).tolist())] for name in "abc"}, "rouge1", GATE)
     }
 
 
 def test_seeds_are_counted() -> None:
     """What one seed gains and the other loses is no difference, however sure each is over its rows."""
+
     def noise() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         return RNG.normal(0, 1, 40)
+
     steady = [make_arm((SCORES + noise()).round(4).tolist()) for _ in range(2)]
     torn = [make_arm((SCORES + shift + noise()).round(4).tolist()) for shift in (-20, 30)]
     (pair,) = compare_pairs({"steady": steady, "torn": torn}, "rouge1", GATE)

@@ -51,7 +51,7 @@ def furthest(one: torch.nn.Module, other: torch.nn.Module) -> float:
 
 @pytest.mark.parametrize("own_loss", [False, True])
 def test_accumulated_step_is_that_of_one_batch(
-    still_t5: LoadedModel, lesson: Lesson, monkeypatch: pytest.MonkeyPatch, own_loss: bool
+    still_t5: LoadedModel, lesson: Lesson, monkeypatch: pytest.MonkeyPatch, *, own_loss: bool
 ) -> None:
     """Eight rows of unequal length give one loss and one gradient, as one batch of 8 and as 4 batches of 2."""
     gradients: list[list[torch.Tensor]] = []
@@ -93,7 +93,7 @@ def gradient(model: Any, lesson: Lesson, parts: list[Any], loss: TokenLoss) -> l
 
 
 @pytest.mark.parametrize("shift", [False, True])
-def test_token_loss_without_smoothing_is_the_models_own(shift: bool) -> None:
+def test_token_loss_without_smoothing_is_the_models_own(*, shift: bool) -> None:
     """The mean over the supervised tokens; a causal model's logits stand one place before."""
     logits, labels = torch.randn(2, 5, 7), torch.randint(0, 7, (2, 5))
     labels[0, :2] = -100
@@ -179,9 +179,7 @@ def test_best_epoch_is_kept(still_t5: LoadedModel, lesson: Lesson) -> None:
 
 def test_without_a_worse_epoch_nothing_stops(still_t5: LoadedModel, lesson: Lesson) -> None:
     """Each epoch is better than the one before, so all are run and the last is kept; 2 of 8 rows do not train."""
-    done = fine_tune(
-        still_t5.model, lesson, SETTINGS.model_copy(update={"epochs": 3, "patience": 1, "held_out": 0.25})
-    )
+    done = fine_tune(still_t5.model, lesson, SETTINGS.model_copy(update={"epochs": 3, "patience": 1, "held_out": 0.25}))
     assert list(done.held_out_losses) == sorted(done.held_out_losses, reverse=True)
     assert len(done.held_out_losses) == 3
     assert len(done.losses) == 3 * 2

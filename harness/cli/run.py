@@ -8,6 +8,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 
 ALL = "all"
 """Stands for every task, or for every method."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where runs are written, where stored arms are, and who else is told."""
+
+    runs: Path
+    baselines: Path
+    trackers: tuple[str, ...] = ()
 
 
 @click.command("run")
@@ -74,7 +84,7 @@ def run_command(
     named = {"task": task, "method": method, "model.name": model, "data.source": data, "training.seed": seed}
     settings: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     given = dict(map(parse_change, changes))
-    places = {"runs": runs, "baselines": baselines, "trackers": trackers}
+    places = Places(runs=runs, baselines=baselines, trackers=trackers)
     if task == ALL and method == ALL:
         raise SettingsError("All methods of all tasks are asked for.", fix="Name the task, or the method.")
     if task == ALL:
@@ -82,7 +92,7 @@ def run_command(
 
         del settings["task"]
         chosen = [_choose(each, settings, given) for each in list_tasks(experiment, data)]
-        context.exit(run_tasks(chosen, document=document, **places))
+        context.exit(run_tasks(chosen, document=document, places=places))
     one = load_experiment(experiment, task=task)
     if data is not None and data != one.data.source:
         # Other rows are another experiment, and the embedded one's numbers of rows were not chosen for them.
@@ -91,8 +101,8 @@ def run_command(
         from harness.cli.several import list_methods, run_methods
 
         del settings["method"]
-        context.exit(run_methods(list_methods(one.override(settings | given)), document=document, **places))
-    context.exit(execute(_choose(one, settings, given), as_json=as_json, **places))
+        context.exit(run_methods(list_methods(one.override(settings | given)), document=document, places=places))
+    context.exit(execute(_choose(one, settings, given), as_json=as_json, places=places))
 
 
 def _choose(experiment: Experiment, named: dict[str, object], given: dict[str, object]) -> Experiment:
@@ -114,9 +124,7 @@ def name_experiment(experiment: Experiment, data: str) -> str:
     return f"{experiment.name}-{plain}"[:100]
 
 
-def execute(
-    experiment: Experiment, *, runs: Path, baselines: Path, trackers: tuple[str, ...] = (), as_json: bool
-) -> int:
+def execute(experiment: Experiment, *, places: Places, as_json: bool) -> int:
     """Run, write the run's folder, print the verdict; returns the exit code."""
 
     def show(done: Run, folder: Path) -> None:
@@ -130,17 +138,10 @@ def execute(
 
             print_run(done, Console())
 
-    return perform(experiment, runs=runs, baselines=baselines, trackers=trackers, show=show).verdict.exit_code
+    return perform(experiment, places, show=show).verdict.exit_code
 
 
-def perform(
-    experiment: Experiment,
-    *,
-    runs: Path,
-    baselines: Path,
-    trackers: tuple[str, ...] = (),
-    show: Callable[[Run, Path], None] = lambda *_: None,
-) -> Run:
+def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path], None] = lambda *_: None) -> Run:
     """Run, write the run's folder, show it, and tell the trackers."""
     quiet_libraries()
     from harness.checks.own import audit_experiment
@@ -150,16 +151,18 @@ def perform(
     from harness.report.markdown import append_summary
     from harness.trackers import require_tracker
 
-    require_writable(runs, experiment.name)
-    for tracker in trackers:
+    require_writable(places.runs, experiment.name)
+    for tracker in places.trackers:
         require_tracker(tracker)
-    done = run(experiment, baselines=baselines, audit=audit_experiment, say=lambda line: click.echo(line, err=True))
-    folder = write_run(done, runs)
+    done = run(
+        experiment, baselines=places.baselines, audit=audit_experiment, say=lambda line: click.echo(line, err=True)
+    )
+    folder = write_run(done, places.runs)
     account = give_account(done)
     append_summary(account)
     show(done, folder)
     click.echo(f"Written to {folder}", err=True)
-    for tracker in trackers:
+    for tracker in places.trackers:
         click.echo(send(tracker, account, folder), err=True)
     return done
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.run import name_for_method, perform
+from harness.cli.run import Places, name_for_method, perform
 from harness.config import Experiment, load_experiment
 from harness.errors import SettingsError, UsageError
 
@@ -51,20 +51,16 @@ def list_methods(experiment: Experiment) -> list[Experiment]:
     ]
 
 
-def run_tasks(
-    experiments: Sequence[Experiment], *, runs: Path, baselines: Path, trackers: tuple[str, ...], document: Path | None
-) -> int:
+def run_tasks(experiments: Sequence[Experiment], *, places: Places, document: Path | None) -> int:
     """Run every task and print one table; returns the gravest exit code."""
     from harness.gate import gravest
     from harness.report.several import tabulate_runs
 
-    done = _run_each(experiments, tabulate_runs, runs=runs, baselines=baselines, trackers=trackers, document=document)
+    done = _run_each(experiments, tabulate_runs, places=places, document=document)
     return gravest([run.verdict.exit_code for run in done])
 
 
-def run_methods(
-    experiments: Sequence[Experiment], *, runs: Path, baselines: Path, trackers: tuple[str, ...], document: Path | None
-) -> int:
+def run_methods(experiments: Sequence[Experiment], *, places: Places, document: Path | None) -> int:
     """Run every method that applies and print what each brought and took, and which differ.
 
     A method that does not fit the task or the model is left out, and the reason is shown. The first has to fit.
@@ -75,15 +71,7 @@ def run_methods(
     from harness.gate import ExitCode
     from harness.report.methods import tabulate_methods
 
-    done = _run_each(
-        experiments,
-        tabulate_methods,
-        runs=runs,
-        baselines=baselines,
-        trackers=trackers,
-        document=document,
-        skip_unfit=True,
-    )
+    done = _run_each(experiments, tabulate_methods, places=places, document=document, skip_unfit=True)
     return ExitCode.PASSED if len(done) > 1 else ExitCode.NOT_COMPARABLE
 
 
@@ -91,9 +79,7 @@ def _run_each(
     experiments: Sequence[Experiment],
     tabulate: Tabulate,
     *,
-    runs: Path,
-    baselines: Path,
-    trackers: tuple[str, ...],
+    places: Places,
     document: Path | None,
     skip_unfit: bool = False,
 ) -> list[Run]:
@@ -107,7 +93,7 @@ def _run_each(
     for number, experiment in enumerate(experiments, start=1):
         click.echo(f"[{number}/{len(experiments)}] {experiment.name}", err=True)
         try:
-            done.append(perform(experiment, runs=runs, baselines=baselines, trackers=trackers))
+            done.append(perform(experiment, places))
         except UsageError as error:
             if not (skip_unfit and done):
                 raise
@@ -128,7 +114,9 @@ def _print(tables: Sequence[Table]) -> None:
 
     console = Console()
     for table in tables:
-        shown = Shown(*table.columns, title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        shown = Shown(
+            *table.columns, title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        )
         for line in table.rows:
             shown.add_row(*(Text(str(cell)) for cell in line))
         console.print(shown)

@@ -28,7 +28,12 @@ def test_each_method_has_its_line_and_each_pair() -> None:
     full, prompt = (dict(zip(TITLES, line, strict=True)) for line in methods.rows)
     assert methods.title == "summarization, m: rouge1, 12 rows"
     assert (full["method"], full["base"], full["tuned"], full["delta"]) == ("full", "1.00", "8.83", "+7.83")
-    assert (full["trainable"], full["seconds"], full["peak memory"], full["on disk"]) == ("10", "1.0", "12.3 MB", "6.0 MB")
+    assert (full["trainable"], full["seconds"], full["peak memory"], full["on disk"]) == (
+        "10",
+        "1.0",
+        "12.3 MB",
+        "6.0 MB",
+    )
     assert (prompt["on disk"], prompt["verdict"]) == ("0 B", "improved")
     (pair,) = (dict(zip(PAIR_TITLES, line, strict=True)) for line in pairs.rows)
     assert (pair["pair"], pair["difference"], pair["better"]) == ("full - prompt", "+7.33", "full")
