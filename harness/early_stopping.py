@@ -52,7 +52,7 @@ class EarlyStopping(TrainerCallback):  # type: ignore[misc]  # the base class is
         patience: how many epochs in a row may fail to bring a new best.
         batch_size: examples in a batch.
 
-    Source: Prechelt 1998, "Early Stopping - But When?", the criterion UP with strips of one epoch, counted from the best.
+    Source: Prechelt 1998, "Early Stopping - But When?", the criterion UP with strips of one epoch.
     """
 
     def __init__(

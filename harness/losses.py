@@ -21,7 +21,8 @@ class TokenLoss:
         shift: whether logits stand one place before the token they predict, as in a causal model.
         smoothing: the share of each target's probability that is spread evenly over all tokens.
 
-    Source of the smoothing: Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision", section 7.
+    Source of the smoothing: Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision", section
+    7.
     """
 
     shift: bool
