@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from harness.experiment import run as run
     from harness.gate import ExitCode as ExitCode
     from harness.gate import Verdict as Verdict
+    from harness.lesson import Lesson as Lesson
+    from harness.lesson import Trained as Trained
     from harness.tasks.labels import check_labels as check_labels
-    from harness.training import Lesson as Lesson
-    from harness.training import Trained as Trained
     from harness.training import fine_tune as fine_tune
 
 _HOMES = {
@@ -39,12 +39,12 @@ _HOMES = {
     "Experiment": "harness.config",
     "ExitCode": "harness.gate",
     "HarnessError": "harness.errors",
-    "Lesson": "harness.training",
+    "Lesson": "harness.lesson",
     "Outcome": "harness.comparison",
     "Pipeline": "harness.checks.pipeline",
     "Row": "harness.data.rows",
     "Run": "harness.experiment",
-    "Trained": "harness.training",
+    "Trained": "harness.lesson",
     "Verdict": "harness.gate",
     "audit": "harness.checks.suite",
     "check_labels": "harness.tasks.labels",

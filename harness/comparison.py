@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,9 @@ from harness.config import GateSettings
 from harness.differences import find_circumstances, find_differences
 from harness.statistics import Evidence, can_decide, is_yes_no
 from harness.views import VIEWS
+
+MOST = 100.0
+"""Percent points end here."""
 
 
 class Outcome(StrEnum):
@@ -162,15 +166,17 @@ def compare(
     )
 
 
-def say_power(evidence: Evidence, effect: float) -> str:
-    """The first question, answered: can this many rows decide?"""
+def say_power(comparison: Comparison, effect: float) -> str:
+    """The first question, answered: can this many rows decide? Asked of percent points: a perplexity may be huge."""
+    evidence = comparison.evidence
     if not can_decide(evidence.rows, evidence.level):
         return f"{evidence.rows} rows can decide nothing at a level of {evidence.level:g}"
-    worst = max(evidence.detectable)
+    metrics = [number for number, entry in enumerate(comparison.metrics) if max(entry.against, entry.candidate) <= MOST]
+    worst = max((evidence.detectable[metric] for metric in metrics), default=math.inf)
     seen = f"{evidence.rows} rows show a difference of {worst:.2f} points or more in every metric"
     if worst <= effect:
         return f"{seen}: enough for {effect:g}"
-    needed = [evidence.rows_needed(metric, effect) for metric in range(len(evidence.detectable))]
+    needed = [evidence.rows_needed(metric, effect) for metric in metrics]
     if None in needed:
         return f"{seen}: for {effect:g}, {evidence.seeds} seeds are too few, however many rows there are"
     return f"{seen}: for {effect:g} it takes about {max(entry for entry in needed if entry):,}"

@@ -54,9 +54,12 @@ class DataSettings(Settings):
     """The commit or tag of a hub data set."""
     input_columns: tuple[str, ...] | None = Field(None, min_length=1, strict=False)
     """The column that holds the input: the first of these that a file has; by default the task's usual names."""
+    context_columns: tuple[str, ...] | None = Field(None, min_length=1, strict=False)
+    """The column that holds the passage of a question: the first of these that a file has."""
     target_columns: tuple[str, ...] | None = Field(None, min_length=1, strict=False)
     """The column that holds the target: the first of these that a file has; by default the task's usual names."""
     train_rows: Count = 240
+    """Where rows ask about passages, the cut between the two splits moves to the nearest end of a passage."""
     eval_rows: Count = 200
     allow_fewer: bool = False
     """Take what there is where a source has fewer rows than asked for; the splits keep their proportion."""

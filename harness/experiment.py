@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,32 +14,26 @@ from harness.comparison import say_power
 from harness.config import Experiment
 from harness.data.rows import Row, Splits
 from harness.data.source import load_splits
-from harness.forms import Form, choose_form
 from harness.gate import Probe, Verdict, first_question, judge
-from harness.generation import ENGINES
 from harness.generation.speed import SpeedRatio
-from harness.methods import METHODS, Method
-from harness.metrics import METRICS
+from harness.methods import Method
 from harness.metrics.metric import Output, Table
-from harness.metrics.scorer import Scorer, choose_scores
+from harness.metrics.scorer import Scorer
 from harness.models.locate import locate_model
+from harness.preparation import Audit, Ready, Say, parse_requirements, prepare, require_names
 from harness.probes import CheckReport, judge_checks, judge_speed
-from harness.requirements import Kind, Requirement, parse_requirement
+from harness.requirements import Kind
 from harness.scoring import say_scores, score_arm, time_engine
 from harness.tasks import TASKS
 from harness.tasks.labels import LabelReport
-from harness.tasks.task import Collator, EncodedRow, flatten
+from harness.tasks.task import flatten
 from harness.tuning import Clock, Cost, name_method, tune_each_seed
 from harness.views import VIEWS
 
 if TYPE_CHECKING:
+    from harness.lesson import Trained
     from harness.methods.method import Course
     from harness.models.loading import LoadedModel
-    from harness.training import Trained
-
-Say = Callable[[str], None]
-Audit = Callable[[Experiment], CheckReport]
-"""Runs the checks of an experiment's pipeline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,37 +108,21 @@ def run(
     """
     clock = Clock()
     require_names(experiment)
-    task = TASKS[experiment.task]
     baseline = read_baseline(baselines, experiment.name)
     locate_model(experiment.model)
     with clock.stage("rows"):
-        splits = load_splits(experiment.data, task)
+        splits = load_splits(experiment.data, TASKS[experiment.task])
         say(f"{len(splits.train)} training and {len(splits.eval)} evaluation rows, none in both")
         say(first_question(experiment, baseline))
-    with clock.stage("load"):
-        names = experiment.data.scale or task.name_labels(splits.train)
-        scorer = choose_scores(METRICS, task.metrics, splits.eval, names)
-        requirements = parse_requirements(experiment, tuple(scorer.signatures))
-        kinds = {requirement.kind for requirement in requirements}
-        checked = audit(experiment) if audit and "checks" in kinds else None
-        form = choose_form(experiment)
-        loaded = form.load(splits.train)
-        base = loaded.identify()
-        head = f", {loaded.fresh:,} of them of a new head" * bool(loaded.fresh)
-        say(f"model {base.name}: {base.parameters:,} parameters{head}, sha256 {base.weights[:8]}…")
-    with clock.stage("encode"):
-        train, evaluation = form.encode(splits.train, loaded), form.encode(splits.eval, loaded)
-        collator = form.make_collator(loaded)
-        labels = form.audit(splits.train, train, loaded, collator)
-        say(f"labels: {say_labels(labels)}")
-        if cut := sum(row.input_cut for row in evaluation):
-            limit = experiment.encoding.max_input_tokens
-            say(f"evaluation: {cut} of {len(evaluation)} inputs were cut to {limit} tokens")
-        course = make_course(form, loaded, splits.train, train, collator)
-        require_trainable(experiment, loaded, course)
+    ready = prepare(experiment, splits, audit=audit, clock=clock, say=say)
+    form, loaded = ready.form, ready.loaded
+    course = make_course(ready, splits.train)
+    require_trainable(experiment, loaded, course)
     # Resolved once, from the base: training may touch the tuned model's config.
     settings = form.resolve(loaded)
-    score = partial(score_arm, form=form, scorer=scorer, encoded=evaluation, splits=splits, settings=settings)
+    score = partial(
+        score_arm, form=form, scorer=ready.scorer, encoded=ready.evaluation, splits=splits, settings=settings
+    )
     with clock.stage("base"):
         base_arm = score(experiment, "base", loaded)
         say(f"base: {say_scores(base_arm)}")
@@ -161,19 +139,19 @@ def run(
         histories.append(trained)
         costs.append(cost)
     with clock.stage("speed"):
-        speed = time_engine(experiment, tuned, evaluation, settings) if "speed" in kinds else None
+        speed = time_engine(experiment, tuned, ready.evaluation, settings) if "speed" in ready.kinds else None
     with clock.stage("verdict"):
         probes: dict[Kind, Probe] = {
-            "checks": lambda _: judge_checks(checked),
+            "checks": lambda _: judge_checks(ready.checked),
             "speed": lambda requirement: judge_speed(requirement, speed),
         }
-        verdict = judge(experiment, base_arm, arms, baseline, requirements, probes=probes)
+        verdict = judge(experiment, base_arm, arms, baseline, ready.requirements, probes=probes)
         if verdict.comparisons.tuned_base.metrics:
-            say(say_power(verdict.comparisons.tuned_base.evidence, experiment.gate.smallest_effect))
+            say(say_power(verdict.comparisons.tuned_base, experiment.gate.smallest_effect))
     return Run(
         experiment=experiment,
         splits=splits,
-        labels=labels,
+        labels=ready.labels,
         base=base_arm,
         tuned=arms[0],
         losses=histories[0].losses,
@@ -182,29 +160,12 @@ def run(
         verdict=verdict,
         others=tuple(arms[1:]),
         speed=speed,
-        checks=checked,
-        tables={arm.manifest.role: _list_tables(scorer, arm, splits) for arm in (base_arm, arms[0])},
+        checks=ready.checked,
+        tables={arm.manifest.role: _list_tables(ready.scorer, arm, splits) for arm in (base_arm, arms[0])},
         method_facts=dict(getattr(histories[0], "facts", {})),
         cost=costs[0],
         held_out_losses=histories[0].held_out_losses,
     )
-
-
-def require_names(experiment: Experiment) -> None:
-    """Make sure that task, method and engine are known.
-
-    Raises:
-        NameUnknownError: one is not.
-    """
-    TASKS.require(experiment.task)
-    METHODS.require(experiment.method)
-    ENGINES.require(experiment.generation.engine)
-
-
-def say_labels(labels: LabelReport) -> str:
-    """What the loss sees, in a few words."""
-    cut = f"; of {labels.rows} rows {labels.targets_cut} targets and {labels.inputs_cut} inputs were cut"
-    return labels.summary + cut * bool(labels.targets_cut or labels.inputs_cut)
 
 
 def say_losses(losses: Sequence[float]) -> str:
@@ -217,20 +178,6 @@ def say_stop(losses: Sequence[float]) -> str:
     if not losses:
         return ""
     return f"; epoch {losses.index(min(losses)) + 1} of {len(losses)} kept (held-out loss {min(losses):.3f})"
-
-
-def list_sentences(experiment: Experiment) -> tuple[str, ...]:
-    """What must hold: the experiment's sentences, or that the tuned model beats its base on the task's headline."""
-    return experiment.gate.require or (f"tuned must beat base on {TASKS[experiment.task].headline}",)
-
-
-def parse_requirements(experiment: Experiment, metrics: tuple[str, ...]) -> tuple[Requirement, ...]:
-    """Understand what must hold.
-
-    Raises:
-        SettingsError: a sentence is not understood, or names a metric that is not computed.
-    """
-    return tuple(parse_requirement(sentence, metrics) for sentence in list_sentences(experiment))
 
 
 def judge_again(done: Run, baseline: Baseline | None) -> Run:
@@ -247,22 +194,20 @@ def _list_tables(scorer: Scorer, arm: Arm, splits: Splits) -> tuple[Table, ...]:
     return scorer.tables([Output(text=row.output) for row in arm.rows], splits.eval)
 
 
-def make_course(
-    form: Form, loaded: LoadedModel, rows: Sequence[Row], encoded: Sequence[EncodedRow], collator: Collator
-) -> Course:
-    """What a form teaches of these rows."""
+def make_course(ready: Ready, rows: Sequence[Row]) -> Course:
+    """What a form teaches of the training rows."""
     from harness.methods.method import Course
 
     return Course(
-        tokenizer=loaded.tokenizer,
-        features=flatten(encoded),
-        collator=collator,
-        loss=form.make_loss(loaded, encoded),
-        smooths=form.smooths,
-        groups=[number for number, row in enumerate(encoded) for _ in row.features],
-        form=form,
+        tokenizer=ready.loaded.tokenizer,
+        features=flatten(ready.train),
+        collator=ready.collator,
+        loss=ready.form.make_loss(ready.loaded, ready.train),
+        smooths=ready.form.smooths,
+        groups=[number for number, row in enumerate(ready.train) for _ in row.features],
+        form=ready.form,
         rows=rows,
-        loaded=loaded,
+        loaded=ready.loaded,
     )
 
 

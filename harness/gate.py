@@ -206,7 +206,7 @@ def first_question(experiment: Experiment, baseline: Baseline | None) -> str:
     if baseline is None or len(baseline.base.rows) != rows:
         return f"{rows} rows can decide; how small a difference they show is known when they are scored"
     stored = compare(baseline.tuned, baseline.base, experiment.gate, title="stored tuned vs stored base")
-    return f"judged by the stored arms, {say_power(stored.evidence, experiment.gate.smallest_effect)}"
+    return f"judged by the stored arms, {say_power(stored, experiment.gate.smallest_effect)}"
 
 
 __all__ = [

@@ -118,7 +118,7 @@ def harness_baseline(pytestconfig: pytest.Config, harness_experiment: Experiment
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """With ``--harness-check``, add one test for each requirement of the experiment."""
     if _is_checked(config):
-        from harness.experiment import list_sentences
+        from harness.preparation import list_sentences
 
         experiment = _load_experiment(config)
         items.extend(

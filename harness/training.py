@@ -8,16 +8,14 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import (
     PreTrainedModel,
-    PreTrainedTokenizerBase,
     PrinterCallback,
     ProgressCallback,
     Trainer,
@@ -29,50 +27,9 @@ from harness.config import TrainingSettings
 from harness.device import choose_device
 from harness.early_stopping import EarlyStopping, hold_out
 from harness.errors import NonFiniteLossError, SettingsError
+from harness.lesson import Lesson, Loss, Trained
 from harness.losses import TokenLoss
-from harness.tasks.task import Collator, Features
-
-Loss = Callable[[Any, torch.Tensor, Any], torch.Tensor]
-"""From the model's output, the labels and the number of items in the batch to a scalar, as `Trainer` calls it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lesson:
-    """What there is to learn.
-
-    Args:
-        tokenizer: made the token ids.
-        features: the training examples, unpadded.
-        collator: pads examples to a batch with -100 where no loss is taken.
-        loss: takes the place of the model's own loss.
-        smooths: whether ``loss`` smooths the labels itself, as the settings of the training say.
-        groups: for each example the row it was made of; by default each is a row of its own.
-    """
-
-    tokenizer: PreTrainedTokenizerBase
-    features: Sequence[Features]
-    collator: Collator
-    loss: Loss | None = None
-    smooths: bool = False
-    groups: Sequence[int] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """A tuned model and how it came about.
-
-    Args:
-        model: the tuned model, in eval mode, on the CPU.
-        losses: the training loss of each step, in nats per token or row.
-        trainable_parameters: how many weights were allowed to move.
-        held_out_losses: with early stopping, the loss of the held-out rows behind each epoch; the weights are those of
-            the epoch with the lowest.
-    """
-
-    model: PreTrainedModel
-    losses: tuple[float, ...]
-    trainable_parameters: int
-    held_out_losses: tuple[float, ...] = ()
+from harness.tasks.task import Features
 
 
 def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) -> Trained:

@@ -16,8 +16,8 @@ from harness.methods import METHODS, Adapted, Course, Method
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from harness.lesson import Trained
     from harness.models.loading import LoadedModel
-    from harness.training import Trained
 
 ADAPTER_BYTES = "adapter_bytes"
 """The fact by which a method says how large on disk is what it has to store, where that is not the whole model."""

@@ -8,7 +8,8 @@ from harness.arm import Arm
 from harness.baselines import Baseline
 from harness.config import Experiment, GateSettings
 from harness.data.rows import Row, Splits
-from harness.experiment import Run, judge
+from harness.experiment import Run
+from harness.gate import judge
 from harness.requirements import parse_requirement
 from harness.tasks.labels import LabelReport
 from tests.arms import make_arm

@@ -7,10 +7,10 @@ import os
 from harness.config import EncodingSettings, Experiment, load_experiment
 from harness.data.source import load_splits
 from harness.forms.encoder_decoder import EncoderDecoder
+from harness.lesson import Lesson
 from harness.models.loading import LoadedModel
 from harness.tasks.summarization import SUMMARIZATION
 from harness.tasks.task import EncodedRow, flatten
-from harness.training import Lesson
 
 PATIENCE = 20.0 if "PYTEST_XDIST_WORKER" in os.environ else 2.0
 """Seconds in which a silent hub is given up; beside other tests only the minute of retries is excluded."""

@@ -250,7 +250,10 @@ USAGE_FAULTS: dict[str, tuple[list[str], str]] = {
     "missing data": (["run", "--data", "none.csv"], "There is no file none.csv"),
     "empty data": (["run", "--data", "empty.csv"], "is empty"),
     "no column": (["run", "--data", "columns.csv"], "input_columns"),
-    "no rows left": (["run", "--data", "blank.csv", "--set", "data.drop_empty=true"], "0 rows after drop_empty"),
+    "no rows left": (
+        ["run", "--data", "blank.csv", "--set", "data.drop_empty=true"],
+        "0 rows after deduplicate and drop_empty",
+    ),
     "cut target": (["run", *SETS, "--set", "encoding.max_target_tokens=1"], "nothing to learn"),
     "missing model": (["run", "--model", "./none"], "There is no model folder none"),
     "hub model": (["run", "--model", "t5-small"], "HF_HUB_OFFLINE"),

@@ -332,7 +332,7 @@ def test_first_question_is_answered(rows: int, spread: float, said: str) -> None
     comparison = compare(
         noisy(0, spread=spread, rows=rows, seed=2), noisy(0, spread=spread, rows=rows, seed=1), SETTINGS, title="t"
     )
-    assert said in say_power(comparison.evidence, 2.0)
+    assert said in say_power(comparison, 2.0)
 
 
 @pytest.mark.parametrize("sentence", ["every check must pass", "speed may not fall under 0.8 of the reference"])

@@ -13,14 +13,16 @@ from transformers import PreTrainedModel, Seq2SeqTrainer, Seq2SeqTrainingArgumen
 from harness.config import ModelSettings, TrainingSettings
 from harness.data.source import load_splits
 from harness.errors import BaseChangedError, SameWeightsError, TrainingError
-from harness.experiment import run, score_arm
+from harness.experiment import run
 from harness.forms import choose_form
 from harness.guards import guard_identity
+from harness.lesson import Lesson, Trained
 from harness.metrics import METRICS
 from harness.metrics.scorer import choose_scores
 from harness.models.loading import LoadedModel, load_model
+from harness.scoring import score_arm
 from harness.tasks.summarization import SUMMARIZATION
-from harness.training import Lesson, Trained, fine_tune
+from harness.training import fine_tune
 from tests.small import make_lesson, small_experiment
 
 

@@ -16,8 +16,9 @@ import torch
 from harness.config import TrainingSettings
 from harness.errors import NonFiniteLossError
 from harness.fingerprint import hash_weights
+from harness.lesson import Trained
 from harness.models.loading import LoadedModel
-from harness.training import Trained, fine_tune
+from harness.training import fine_tune
 from tests.small import make_lesson
 
 SETTINGS = TrainingSettings(epochs=2, batch_size=8, learning_rate=1e-3)

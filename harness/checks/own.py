@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +20,14 @@ from harness.data.columns import Record
 from harness.data.rows import Row, Splits
 from harness.data.source import load_splits
 from harness.forms import Form, choose_form
+from harness.lesson import Lesson
 from harness.metrics import METRICS
 from harness.metrics.metric import Output
 from harness.metrics.scorer import Scorer, choose_scores
 from harness.models.loading import LoadedModel
 from harness.tasks import TASKS, Task
 from harness.tasks.task import Features, flatten
-from harness.training import Lesson, fine_tune
+from harness.training import fine_tune
 
 ROWS = {"train": 200, "eval": 100}
 """How many rows of each split the checks look at, at most."""
@@ -53,6 +54,7 @@ def pipeline_of(experiment: Experiment) -> Pipeline:
             task=experiment.task,  # type: ignore[arg-type]  # the registry's names are those that checks know
             input_column=own.task.input_columns[0],
             target_column=own.task.target_columns[0],
+            group_column=next(iter(own.task.context_columns), None),
             prefix=str(encoding["prefix"]) if "prefix" in encoding else None,
             learning_rate=training.learning_rate,
             schedule=KINDS.get(training.schedule),
@@ -79,6 +81,12 @@ def pipeline_of(experiment: Experiment) -> Pipeline:
 def read_records(path: Path) -> list[dict[str, Any]]:
     """The records of a JSON lines file."""
     return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+
+
+def list_references(entry: Any) -> list[str]:
+    """The references of a target: a text, a list of texts, or a mapping that has them as its ``text``."""
+    texts = entry["text"] if isinstance(entry, Mapping) else entry
+    return [texts] if isinstance(texts, str) else list(texts) or [""]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +170,7 @@ class _Own:
     def score_texts(self, outputs: Sequence[str], references: Sequence[Any]) -> dict[str, float]:
         """What is made of texts alone; perplexity needs a model."""
         families = tuple(family for family in self.scorer.families if "perplexity" not in family.signatures)
-        listed = [[entry] if isinstance(entry, str) else list(entry) for entry in references]
+        listed = [list_references(entry) for entry in references]
         rows = [
             Row(id=str(number), input="", target=entry[0], references=tuple(entry))
             for number, entry in enumerate(listed)

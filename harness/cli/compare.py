@@ -44,7 +44,7 @@ def compare_command(
     for difference in found.differences:
         click.echo(f"  different {difference}")
     if found.metrics:
-        click.echo(f"  {say_power(found.evidence, smallest_effect)}; {found.changed} outputs changed")
+        click.echo(f"  {say_power(found, smallest_effect)}; {found.changed} outputs changed")
     for entry in found.metrics:
         click.echo(
             f"  {entry.metric:12} {entry.against:7.2f} → {entry.candidate:7.2f}  {entry.delta:+7.2f}  "

@@ -39,7 +39,11 @@ class Places:
 @click.option("--task", help="What is learned, as summarization; all: each task's embedded experiment, in one table.")
 @click.option("--method", help="How the model is adapted, as full; all: every method, compared.")
 @click.option("--model", help="tiny-t5, a checkpoint folder, or a hub id.")
-@click.option("--data", help="newsroom, a file or folder of rows, or a hub data set.")
+@click.option(
+    "--data",
+    help="newsroom, a file or folder of rows, or a hub data set. What stands twice is left out; where there are fewer "
+    "rows than the experiment asks for, both splits shrink alike.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of training (data.seed draws the rows).")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change any setting, as training.epochs=3.")
 @click.option(
@@ -95,8 +99,8 @@ def run_command(
         context.exit(run_tasks(chosen, document=document, places=places))
     one = load_experiment(experiment, task=task)
     if data is not None and data != one.data.source:
-        # Other rows are another experiment, and the embedded one's numbers of rows were not chosen for them.
-        settings |= {"name": name_experiment(one, data), "data.allow_fewer": True}
+        # Other rows are another experiment. Its settings were not chosen for them: there may be fewer, or some twice.
+        settings |= {"name": name_experiment(one, data), "data.allow_fewer": True, "data.deduplicate": True}
     if method == ALL:
         from harness.cli.several import list_methods, run_methods
 

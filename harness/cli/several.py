@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,9 +54,9 @@ def list_methods(experiment: Experiment) -> list[Experiment]:
 def run_tasks(experiments: Sequence[Experiment], *, places: Places, document: Path | None) -> int:
     """Run every task and print one table; returns the gravest exit code."""
     from harness.gate import gravest
-    from harness.report.several import tabulate_runs
+    from harness.report.several import NARROW, tabulate_runs
 
-    done = _run_each(experiments, tabulate_runs, places=places, document=document)
+    done = _run_each(experiments, tabulate_runs, places=places, document=document, narrow=NARROW)
     return gravest([run.verdict.exit_code for run in done])
 
 
@@ -69,9 +69,9 @@ def run_methods(experiments: Sequence[Experiment], *, places: Places, document: 
         0 where methods were compared, however each did against its base; 4 where fewer than two were left.
     """
     from harness.gate import ExitCode
-    from harness.report.methods import tabulate_methods
+    from harness.report.methods import NARROW, tabulate_methods
 
-    done = _run_each(experiments, tabulate_methods, places=places, document=document, skip_unfit=True)
+    done = _run_each(experiments, tabulate_methods, places=places, document=document, narrow=NARROW, skip_unfit=True)
     return ExitCode.PASSED if len(done) > 1 else ExitCode.NOT_COMPARABLE
 
 
@@ -81,6 +81,7 @@ def _run_each(
     *,
     places: Places,
     document: Path | None,
+    narrow: Collection[str],
     skip_unfit: bool = False,
 ) -> list[Run]:
     """Run one after another, and print the tables; into the document as well, where one is named."""
@@ -102,11 +103,12 @@ def _run_each(
     tables = tabulate(done, skipped)
     if document is not None:
         write_tables(tables, document)
-    _print(tables)
+    _print(tables, narrow)
     return done
 
 
-def _print(tables: Sequence[Table]) -> None:
+def _print(tables: Sequence[Table], narrow: Collection[str]) -> None:
+    """Print tables; of those with many columns the ones that 80 characters have room for."""
     from rich import box
     from rich.console import Console
     from rich.table import Table as Shown
@@ -114,9 +116,18 @@ def _print(tables: Sequence[Table]) -> None:
 
     console = Console()
     for table in tables:
+        places = [
+            n for n, column in enumerate(table.columns) if column in narrow or not set(narrow) <= {*table.columns}
+        ]
         shown = Shown(
-            *table.columns, title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+            title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
         )
+        for place in places:
+            shown.add_column(table.columns[place], justify="right" if _are_numbers(table, place) else "left")
         for line in table.rows:
-            shown.add_row(*(Text(str(cell)) for cell in line))
+            shown.add_row(*(Text(str(line[place])) for place in places))
         console.print(shown)
+
+
+def _are_numbers(table: Table, place: int) -> bool:
+    return all(str(line[place])[:1] in "0123456789+-" for line in table.rows)

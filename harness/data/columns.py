@@ -12,7 +12,7 @@ from harness.data.rows import Row
 from harness.errors import ColumnError, DataError
 
 Record = Mapping[str, Any]
-Role = Literal["input", "target"]
+Role = Literal["input", "context", "target"]
 
 
 class Reader(Protocol):
@@ -21,6 +21,10 @@ class Reader(Protocol):
     @property
     def input_columns(self) -> tuple[str, ...]:
         """Where a record usually keeps its input."""
+
+    @property
+    def context_columns(self) -> tuple[str, ...]:
+        """Where a record usually keeps the passage that is asked about; nothing where nothing is asked."""
 
     @property
     def target_columns(self) -> tuple[str, ...]:
@@ -152,6 +156,7 @@ class TextPairs:
     """
 
     input_columns: tuple[str, ...] = ("input", "document", "text", "article", "source")
+    context_columns: tuple[str, ...] = ()
     target_columns: tuple[str, ...] = ("target", "summary", "reference", "highlights")
 
     def read(self, cells: Cells) -> Row:
@@ -170,7 +175,11 @@ class TextPairs:
 
     def read_record(self, record: Record, number: int, *, where: str = "the rows") -> Row:
         """The row of one record in the usual columns; it keeps its id where it has one."""
-        columns: dict[Role, Sequence[str]] = {"input": self.input_columns, "target": self.target_columns}
+        columns: dict[Role, Sequence[str]] = {
+            "input": self.input_columns,
+            "context": self.context_columns,
+            "target": self.target_columns,
+        }
         name = str(record.get("id", number))
         return self.read(Cells(record=record, id=name, where=where, number=number, columns=columns))
 
@@ -193,6 +202,7 @@ def to_rows(
     """
     columns: dict[Role, Sequence[str]] = {
         "input": settings.input_columns or reader.input_columns,
+        "context": settings.context_columns or reader.context_columns,
         "target": settings.target_columns or reader.target_columns,
     }
     number = -1

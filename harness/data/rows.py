@@ -16,6 +16,9 @@ from harness.fingerprint import hash_json, hash_text
 NAMED = 5
 """How many rows an error message names."""
 
+Span = tuple[int, int]
+"""A part of a text: where it starts, and the first character behind it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -36,7 +39,7 @@ class Row:
     target: str
     references: tuple[str, ...] = ()
     context: str = ""
-    spans: tuple[tuple[int, int], ...] = ()
+    spans: tuple[Span, ...] = ()
     turns: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
@@ -59,6 +62,15 @@ class Row:
         read = " ".join([*(text for _, text in self.turns[:-1]), self.input, self.context]).strip()
         return hash_json(normalise(read) or read)
 
+    @cached_property
+    def passage(self) -> str:
+        """Names the passage that is asked about, equal for copies as above; nothing where there is none.
+
+        Rows that share one must stand in the same split: a model that has seen the answers of some questions about it
+        knows what the others ask for.
+        """
+        return hash_json(normalise(self.context) or self.context) if self.context else ""
+
 
 def normalise(text: str) -> str:
     """Fold case and Unicode compatibility forms, and drop all but letters and digits."""
@@ -67,10 +79,10 @@ def normalise(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """The rows that train and the rows that evaluate; no row is in both.
+    """The rows that train and the rows that evaluate; no row is in both, and no passage.
 
     Raises:
-        OverlapError: a row, exact or normalised, stands in both.
+        OverlapError: a row or a passage, exact or normalised, stands in both.
         DataError: a split is empty, or two rows of a split have the same id.
     """
 
@@ -83,6 +95,7 @@ class Splits:
                 raise DataError(f"The {name} split has no rows.", fix="Check the source and its filters.")
             _require_unique_ids(name, rows)
         _require_disjoint(self.train, self.eval)
+        _require_own_passages(self.train, self.eval)
 
 
 def hash_rows(rows: Iterable[Row]) -> str:
@@ -103,16 +116,41 @@ def draw_rows(rows: Iterable[Row], count: int, *, seed: int) -> list[Row]:
     """Draw ``count`` rows: those whose hash of seed and id is smallest, in the order of that hash.
 
     So the draw is the same on every platform, and a row that is added to the source moves at most one other out. The
-    rows are streamed; only the drawn ones are kept.
+    rows are streamed; only the drawn ones are kept. Where rows ask about passages, whole passages are drawn, so that
+    the order can be cut between two of them.
     """
-    return heapq.nsmallest(count, rows, key=lambda row: hash_text(f"{seed}/{row.id}"))
+    return heapq.nsmallest(count, rows, key=lambda row: (hash_text(f"{seed}/{row.passage or row.id}"), row.id))
 
 
-def drop_duplicates(rows: Iterable[Row], *, apart_from: Iterable[Row] = ()) -> Iterator[Row]:
-    """The first of each group of rows whose inputs are equal after normalising, and none equal to ``apart_from``."""
+def find_cut(rows: Sequence[Row], wanted: int) -> int:
+    """The place nearest to ``wanted`` where drawn rows can be cut in two without cutting a passage.
+
+    Raises:
+        DataError: there is none, for all rows ask about one passage.
+    """
+    places = [
+        place
+        for place in range(1, len(rows))
+        if not rows[place].passage or rows[place].passage != rows[place - 1].passage
+    ]
+    if len(rows) > 1 and not places:
+        raise DataError(
+            f"All {len(rows)} rows ask about one passage.",
+            why="A passage that trains cannot evaluate: the scores would show memory, not skill.",
+            fix="Give rows about several passages, or data.eval_source.",
+        )
+    return min(places, key=lambda place: abs(place - wanted), default=wanted)
+
+
+def drop_duplicates(rows: Iterable[Row], *, apart_from: Sequence[Row] = ()) -> Iterator[Row]:
+    """The first of each group of rows whose inputs are equal after normalising.
+
+    None of them is equal to one of ``apart_from`` or asks about the same passage.
+    """
     seen = {row.normalised_hash for row in apart_from}
+    passages = {row.passage for row in apart_from if row.passage}
     for row in rows:
-        if row.normalised_hash not in seen:
+        if row.normalised_hash not in seen and row.passage not in passages:
             seen.add(row.normalised_hash)
             yield row
 
@@ -141,4 +179,17 @@ def _require_disjoint(train: Sequence[Row], evaluation: Sequence[Row]) -> None:
             f"{len(pairs) - exact} after normalising): training row = evaluation row: {named}{more}.",
             why="Their scores would show memory, not skill.",
             fix="Set data.deduplicate = true, or take them out of one of the two.",
+        )
+
+
+def _require_own_passages(train: Sequence[Row], evaluation: Sequence[Row]) -> None:
+    trained = {row.passage: row for row in train if row.passage}
+    pairs = [(trained[row.passage], row) for row in evaluation if row.passage in trained]
+    if pairs:
+        named = ", ".join(f"{one.id} and {other.id}" for one, other in pairs[:NAMED])
+        more = f" and {len(pairs) - NAMED} more" if len(pairs) > NAMED else ""
+        raise OverlapError(
+            f"{len(pairs)} of {len(evaluation)} evaluation rows ask about passages of training rows: {named}{more}.",
+            why="The model has learned what is asked about these passages, so the scores would show memory, not skill.",
+            fix="Set data.deduplicate = true, or keep each passage in one of the two.",
         )

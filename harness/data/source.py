@@ -12,7 +12,7 @@ from harness.data.files import read_path
 from harness.data.hub import read_hub
 from harness.data.known_labels import put_new_labels_first, require_known_labels
 from harness.data.newsroom import draw_event
-from harness.data.rows import Row, Splits, draw_rows, drop_duplicates
+from harness.data.rows import Row, Splits, draw_rows, drop_duplicates, find_cut
 from harness.errors import DataError
 from harness.hub import looks_like_hub_name
 
@@ -36,7 +36,7 @@ def load_splits(settings: DataSettings, reader: Teller) -> Splits:
         count = settings.train_rows + settings.eval_rows
         drawn = put_new_labels_first(_draw(settings, reader, settings.source, settings.split, count), settings, reader)
         # Where there are fewer rows than asked for, both splits shrink alike.
-        train_rows = len(drawn) * settings.train_rows // count
+        train_rows = find_cut(drawn, len(drawn) * settings.train_rows // count)
         train, evaluation = drawn[:train_rows], drawn[train_rows:]
     else:
         train = _draw(settings, reader, settings.source, settings.split, settings.train_rows)

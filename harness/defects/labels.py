@@ -17,6 +17,7 @@ from harness.defects.defect import defect
 from harness.defects.reference import assistant, causal, classifier, loop, models, reader, seq2seq, tagger
 from harness.defects.reference.loop import IGNORE_INDEX
 from harness.defects.reference.rows import Row
+from harness.forms.words import first_pieces
 
 Features = list[dict[str, Any]]
 Batch = dict[str, torch.Tensor]
@@ -254,7 +255,12 @@ def crf_pads_as_class_zero(clean: Pipeline) -> Pipeline:
 
     class Tagger(tagger.CrfTagger):
         def forward(
-            self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor | None = None
+            self,
+            input_ids: Any = None,
+            attention_mask: Any = None,
+            labels: Any = None,
+            num_items_in_batch: Any = None,
+            **inputs: Any,
         ) -> TokenClassifierOutput:
             output = super().forward(input_ids, attention_mask)
             if labels is not None:
@@ -268,7 +274,7 @@ def crf_pads_as_class_zero(clean: Pipeline) -> Pipeline:
         made: Tagger = models.seeded(lambda: Tagger(config), seed)
         return made
 
-    return replace(clean, make_model=make_model, load=partial(tagger.load_tagger, make_model))
+    return replace(clean, make_model=make_model, load=Tagger.from_pretrained)
 
 
 @defect(
@@ -294,7 +300,7 @@ def crf_includes_cls_sep_subwords(clean: Pipeline) -> Pipeline:
             logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
         paths = model.crf.decode(logits, batch["attention_mask"].bool())
         return [
-            [tagger.TAGS[path[place]] for place in tagger.first_pieces(batch.word_ids(number)).values()]
+            [tagger.TAGS[path[place]] for place in first_pieces(batch.word_ids(number)).values()]
             for number, path in enumerate(paths)
         ]
 

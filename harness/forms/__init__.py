@@ -14,6 +14,8 @@ FORMS: Registry[type[Form]] = Registry(
         "causal": "harness.forms.causal:Causal",
         "encoder-decoder": "harness.forms.encoder_decoder:EncoderDecoder",
         "sequence-head": "harness.forms.sequence_head:SequenceHead",
+        "span-head": "harness.forms.span_head:SpanHead",
+        "token-head": "harness.forms.token_head:TokenHead",
     },
 )
 

@@ -122,12 +122,13 @@ class Causal(Writing):
             limit = self.experiment.encoding.max_input_tokens
             # The turns before the last are messages of their own.
             said_last = [self.prefix + row.input if row.turns else p for row, p in zip(rows, prompts, strict=True)]
-            return [encode_chat(tokenizer, row, text, limit) for row, text in zip(rows, said_last, strict=True)]
+            texts = zip(rows, said_last, self.write_targets(rows), strict=True)
+            return [encode_chat(tokenizer, row, prompt, target, limit) for row, prompt, target in texts]
         # A text that happens to hold "</s>" is text; taken for the token it would end the completion there.
         read = tokenizer(prompts, split_special_tokens=True)["input_ids"]
         between, said = (
             tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-            for texts in ([self.task.separator], [row.target for row in rows])
+            for texts in ([self.task.separator], self.write_targets(rows))
         )
         eos = tokenizer.eos_token_id
         # Some tokenizers close every text with EOS, and a prompt goes on.
@@ -138,9 +139,11 @@ class Causal(Writing):
         ]
 
     def _require_places(self, encoded: Sequence[EncodedRow], loaded: LoadedModel) -> None:
-        places = getattr(loaded.model.config, "max_position_embeddings", None)
+        places: int | None = getattr(loaded.model.config, "max_position_embeddings", None)
+        if places is None:
+            return
         new = self.experiment.generation.max_length
-        for row in encoded if places else ():
+        for row in encoded:
             needed = max(len(row.features[0]["input_ids"]), len(row.input_ids) + new)
             if needed > places:
                 raise DataError(

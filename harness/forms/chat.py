@@ -32,7 +32,7 @@ def require_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
         )
 
 
-def encode_chat(tokenizer: PreTrainedTokenizerBase, row: Row, prompt: str, limit: int) -> Exchange:
+def encode_chat(tokenizer: PreTrainedTokenizerBase, row: Row, prompt: str, target: str, limit: int) -> Exchange:
     """The ids of a chat up to where the assistant answers, and of the answer.
 
     The prompt is the chat as the template opens the answer (``add_generation_prompt``); the completion is what the
@@ -44,6 +44,7 @@ def encode_chat(tokenizer: PreTrainedTokenizerBase, row: Row, prompt: str, limit
         tokenizer: has the template.
         row: the turns of a chat, or one question.
         prompt: what the last turn says.
+        target: what the answer says.
         limit: the most tokens that a prompt may have.
 
     Raises:
@@ -53,7 +54,7 @@ def encode_chat(tokenizer: PreTrainedTokenizerBase, row: Row, prompt: str, limit
     turns = row.turns[:-1]
     messages = [{"role": role, "content": content} for role, content in turns]
     messages.append({"role": row.turns[-1][0] if row.turns else "user", "content": prompt.strip()})
-    answer = {"role": "assistant", "content": row.target}
+    answer = {"role": "assistant", "content": target}
     hidden, shown = _hide_special([*messages, answer], _list_special(tokenizer))
     asked = _render(tokenizer, row, hidden[:-1], add_generation_prompt=True)
     whole = _render(tokenizer, row, hidden)

@@ -50,7 +50,7 @@ class EncoderDecoder(Writing):
         settings, tokenizer = self.experiment.encoding, loaded.tokenizer
         # A text that happens to hold "</s>" is text; taken for the token it would end the input or the target there.
         sources = tokenizer(self.write_prompts(rows), split_special_tokens=True)["input_ids"]
-        targets = tokenizer(text_target=[row.target for row in rows], split_special_tokens=True)["input_ids"]
+        targets = tokenizer(text_target=self.write_targets(rows), split_special_tokens=True)["input_ids"]
         encoded = []
         for row, source, target in zip(rows, sources, targets, strict=True):
             ids, labels = cut(source, settings.max_input_tokens), cut(target, settings.max_target_tokens)
@@ -84,4 +84,4 @@ class EncoderDecoder(Writing):
     ) -> LabelReport:
         """Make sure that the labels are the targets, each with one EOS, and nothing else."""
         size = self.experiment.training.batch_size
-        return audit_labels(rows, encoded, loaded.tokenizer, collator, batch_size=size)
+        return audit_labels(self.write_targets(rows), encoded, loaded.tokenizer, collator, batch_size=size)

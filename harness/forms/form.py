@@ -14,9 +14,9 @@ from harness.metrics.metric import Output
 from harness.tasks.task import Collator, EncodedRow, Task
 
 if TYPE_CHECKING:
+    from harness.lesson import Loss
     from harness.models.loading import LoadedModel
     from harness.tasks.labels import LabelReport
-    from harness.training import Loss
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,10 +13,11 @@ from harness.data.known_labels import require_known
 from harness.data.rows import NAMED, Row
 from harness.device import choose_device
 from harness.errors import DataError
-from harness.forms.encoder_decoder import cut
 from harness.forms.form import Form
+from harness.forms.writing import cut
 from harness.generation.batching import sorted_batches
 from harness.generation.engine import Resolved
+from harness.lesson import Loss
 from harness.metrics.metric import Output
 from harness.models.head import Head
 from harness.models.loading import LoadedModel, load_model
@@ -24,7 +25,6 @@ from harness.models.positions import require_positions
 from harness.tasks.class_labels import check_classes, check_names, check_padding
 from harness.tasks.labels import LabelReport
 from harness.tasks.task import Collator, EncodedRow, flatten
-from harness.training import Loss
 
 
 class SequenceHead(Form):
@@ -117,6 +117,10 @@ class SequenceHead(Form):
             return nats / (len(labels) if num_items_in_batch is None else num_items_in_batch)
 
         return loss
+
+    def name_parts(self, predict: Callable[..., list[str]]) -> dict[str, Callable[..., Any]]:
+        """Outputs are labels' names."""
+        return {"classify": predict}
 
     def resolve(self, loaded: LoadedModel) -> Resolved:
         """The label with the highest score is said."""

@@ -46,6 +46,10 @@ class Writing(Form):
         """What the model is asked, row by row."""
         return [self.task.write_prompt(row, self.prefix) for row in rows]
 
+    def write_targets(self, rows: Sequence[Row]) -> list[str]:
+        """What it should write, row by row."""
+        return [self.task.write_target(row) for row in rows]
+
     def require_texts(self, encoded: Sequence[EncodedRow], special: set[int], targets: Sequence[list[int]]) -> None:
         """Make sure that every row has something to read and something to learn.
 
@@ -90,11 +94,12 @@ class Writing(Form):
     def predict(
         self, loaded: LoadedModel, rows: Sequence[Row], encoded: Sequence[EncodedRow], settings: Resolved
     ) -> list[Output]:
-        """Generate the texts, and measure the likelihood of the targets where a metric asks for it."""
+        """Generate the texts and read them, and measure the likelihood of the targets where a metric asks for it."""
         generation = self.experiment.generation
-        texts = ENGINES[generation.engine](
+        written = ENGINES[generation.engine](
             loaded.model, loaded.tokenizer, encoded, settings, batch_size=generation.batch_size
         )
+        texts = [self.task.read_output(text) for text in written]
         if "perplexity" not in self.task.metrics:
             return [Output(text=text) for text in texts]
         measured = measure_likelihood(

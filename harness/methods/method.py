@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from harness.data.rows import Row
 from harness.forms import Form
-from harness.training import Lesson, Trained
+from harness.lesson import Lesson, Trained
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -8,14 +8,16 @@ word to the next.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 
+from harness.data.bio import OUTSIDE, may_follow
 from harness.errors import UsageError
 
 FORBIDDEN = -1e4
-"""The score of a transition that must not happen: finite, so that gradients stay finite too."""
+"""The score of a transition that must not happen, in the likelihood: finite, so that gradients stay finite too."""
 
 
 class LinearChainCrf(torch.nn.Module):
@@ -23,30 +25,38 @@ class LinearChainCrf(torch.nn.Module):
 
     Args:
         tags: how many tags there are.
-        allowed_first: (tags,) bool, tags that a sequence may start with; all by default.
-        allowed: (tags, tags) bool, whether the tag of the column may follow that of the row; all by default.
+        allowed_first: for each tag whether a sequence may start with it; all by default.
+        allowed: for each tag (tags) a list that says of each tag whether it may follow (tags); all by default.
     """
 
-    forbidden_first: torch.Tensor
-    forbidden: torch.Tensor
-
     def __init__(
-        self, tags: int, *, allowed_first: torch.Tensor | None = None, allowed: torch.Tensor | None = None
+        self,
+        tags: int,
+        *,
+        allowed_first: Sequence[bool] | None = None,
+        allowed: Sequence[Sequence[bool]] | None = None,
     ) -> None:
         super().__init__()
-        first = torch.ones(tags, dtype=torch.bool) if allowed_first is None else allowed_first
-        pairs = torch.ones(tags, tags, dtype=torch.bool) if allowed is None else allowed
-        if first.shape != (tags,) or pairs.shape != (tags, tags):
+        # Lists and no buffers: transformers makes models without memory before it reads their weights, and what is
+        # not among the weights would be whatever that memory held.
+        self.allowed_first = [True] * tags if allowed_first is None else list(allowed_first)
+        self.allowed = [[True] * tags] * tags if allowed is None else [list(row) for row in allowed]
+        if [len(self.allowed_first), *map(len, self.allowed)] != [tags] * (tags + 1):
             raise UsageError(
-                f"The constraints have shapes {tuple(first.shape)} and {tuple(pairs.shape)} for {tags} tags.",
-                fix=f"Give ({tags},) and ({tags}, {tags}), as bio_constraints does.",
+                f"The constraints are for {len(self.allowed_first)} first tags and {len(self.allowed)} rows of "
+                f"transitions; there are {tags} tags.",
+                fix=f"Give {tags} values and {tags} rows of {tags} values, as bio_constraints does.",
             )
         self.tags = tags
-        self.first = torch.nn.Parameter(torch.zeros(tags))
-        self.last = torch.nn.Parameter(torch.zeros(tags))
-        self.transitions = torch.nn.Parameter(torch.zeros(tags, tags))
-        self.register_buffer("forbidden_first", ~first * FORBIDDEN, persistent=False)
-        self.register_buffer("forbidden", ~pairs * FORBIDDEN, persistent=False)
+        self.first = torch.nn.Parameter(torch.empty(tags))
+        self.last = torch.nn.Parameter(torch.empty(tags))
+        self.transitions = torch.nn.Parameter(torch.empty(tags, tags))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set all scores to 0: every allowed sequence is as good as any other."""
+        for parameter in self.parameters():
+            torch.nn.init.zeros_(parameter)
 
     @classmethod
     def for_bio(cls, names: Sequence[str]) -> LinearChainCrf:
@@ -86,7 +96,7 @@ class LinearChainCrf(torch.nn.Module):
 
     @torch.no_grad()
     def decode(self, emissions: torch.Tensor, mask: torch.Tensor) -> list[list[int]]:
-        """The best tags of each row.
+        """The best tags of each row; whatever the emissions, none that is not allowed.
 
         Args:
             emissions: (batch, length, tags) float.
@@ -100,7 +110,7 @@ class LinearChainCrf(torch.nn.Module):
         """
         self._check(emissions, mask)
         emissions, mask = compact(emissions, mask)
-        first, transitions, last = self._potentials(emissions)
+        first, transitions, last = self._potentials(emissions, forbidden=-math.inf)
         best = first + emissions[:, 0]
         origins = []
         for place in range(1, emissions.shape[1]):
@@ -131,10 +141,18 @@ class LinearChainCrf(torch.nn.Module):
             alpha = torch.where(mask[:, place, None], reached, alpha)
         return (alpha + last).logsumexp(1) * mask[:, 0]
 
-    def _potentials(self, emissions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _potentials(
+        self, emissions: torch.Tensor, *, forbidden: float = FORBIDDEN
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Scores of the first tag, of each transition and of the last tag, in the emissions' type."""
-        first = (self.first + self.forbidden_first).to(emissions)
-        return first, (self.transitions + self.forbidden).to(emissions), self.last.to(emissions)
+        first, pairs = (
+            torch.tensor(allowed, device=emissions.device) for allowed in (self.allowed_first, self.allowed)
+        )
+        return (
+            self.first.to(emissions).masked_fill(~first, forbidden),
+            self.transitions.to(emissions).masked_fill(~pairs, forbidden),
+            self.last.to(emissions),
+        )
 
     def _check(self, emissions: torch.Tensor, mask: torch.Tensor) -> None:
         if emissions.ndim != 3 or emissions.shape[:2] != mask.shape or emissions.shape[2] != self.tags:  # noqa: PLR2004
@@ -164,21 +182,14 @@ def compact(emissions: torch.Tensor, mask: torch.Tensor, *others: torch.Tensor) 
     return emissions, mask, *(other.gather(1, order) * mask for other in others)
 
 
-def bio_constraints(names: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+def bio_constraints(names: Sequence[str]) -> tuple[list[bool], list[list[bool]]]:
     """What BIO tags allow.
 
     Args:
         names: names of the tags in the order of their ids: ``O``, ``B-x`` and ``I-x``.
 
     Returns:
-        (tags,) bool, whether a sequence may start with the tag; (tags, tags) bool, whether the column's tag may follow
-        the row's.
+        For each tag whether a sequence may start with it; for each tag a list that says which tags may follow.
     """
-    first = torch.tensor([may_follow("O", name) for name in names])
-    pairs = torch.tensor([[may_follow(before, after) for after in names] for before in names])
-    return first, pairs
-
-
-def may_follow(before: str, after: str) -> bool:
-    """Whether BIO allows ``after`` next to ``before``; begin a sequence with ``before="O"``."""
-    return not after.startswith("I-") or before[1:] == after[1:]
+    first = [may_follow(OUTSIDE, name) for name in names]
+    return first, [[may_follow(before, after) for after in names] for before in names]

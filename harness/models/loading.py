@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
@@ -18,7 +15,18 @@ from harness.errors import ModelError
 from harness.fingerprint import hash_text, hash_weights
 from harness.models.head import Head, draw_head
 from harness.models.locate import locate_model
-from harness.models.special_tokens import read_special_token
+from harness.models.quiet import quiet_loading
+from harness.models.soundness import (
+    require_complete,
+    require_ends,
+    require_finite,
+    require_fitting_tokenizer,
+    require_padding,
+)
+from harness.models.tagger import AutoCrfTagger
+
+OWN_CLASSES = {"AutoCrfTagger": AutoCrfTagger}
+"""Classes that load models as the auto classes of transformers do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +60,8 @@ def load_model(settings: ModelSettings, *, auto_class: str, head: Head | None = 
 
     Args:
         settings: the name, path or hub id.
-        auto_class: the class of transformers that knows the head the task needs, as ``AutoModelForSeq2SeqLM``.
+        auto_class: the class that knows the head the task needs: one of transformers, as ``AutoModelForSeq2SeqLM``, or
+            one of `OWN_CLASSES`.
         head: the head to put on a body; one that the checkpoint has with these very labels is kept. Without it the
             model writes text, and every tensor must be in the checkpoint.
 
@@ -64,8 +73,8 @@ def load_model(settings: ModelSettings, *, auto_class: str, head: Head | None = 
     options: dict[str, Any] = {"revision": settings.revision, "local_files_only": place.local}
     labels = {} if head is None else _label_options(head, AutoConfig.from_pretrained(place.path, **options))
     try:
-        with _progress_on_terminals_only():
-            model, report = getattr(transformers, auto_class).from_pretrained(
+        with quiet_loading():
+            model, report = (OWN_CLASSES.get(auto_class) or getattr(transformers, auto_class)).from_pretrained(
                 place.path,
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -75,6 +84,8 @@ def load_model(settings: ModelSettings, *, auto_class: str, head: Head | None = 
                 **labels,
             )
             tokenizer = AutoTokenizer.from_pretrained(place.path, use_fast=True, trust_remote_code=False, **options)
+    except ModelError:
+        raise
     except Exception as error:  # damaged files fail in every way there is
         raise ModelError(
             f'The model "{settings.name}" cannot be loaded as {auto_class}: '
@@ -82,12 +93,12 @@ def load_model(settings: ModelSettings, *, auto_class: str, head: Head | None = 
             fix=f"Give a checkpoint that {auto_class} can load: config.json, model.safetensors and tokenizer files.",
         ) from error
     fresh = 0 if head is None else _draw_missing(model, report, head)
-    _require_complete(settings.name, report)
-    _require_fitting_tokenizer(settings.name, model, tokenizer)
+    require_complete(settings.name, report)
+    require_fitting_tokenizer(settings.name, model, tokenizer)
     if head is None:
-        _require_ends(settings.name, model, tokenizer)
-    _require_padding(settings.name, tokenizer)
-    _require_finite(settings.name, model)
+        require_ends(settings.name, model, tokenizer)
+    require_padding(settings.name, tokenizer)
+    require_finite(settings.name, model)
     return LoadedModel(name=settings.name, model=model.eval(), tokenizer=tokenizer, fresh=fresh)
 
 
@@ -102,19 +113,6 @@ def embedded_models() -> tuple[str, ...]:
     """The names of the checkpoints in the package."""
     folder = resources.files("harness") / "models"
     return tuple(sorted(entry.name for entry in folder.iterdir() if (entry / "config.json").is_file()))
-
-
-@contextmanager
-def _progress_on_terminals_only() -> Iterator[None]:
-    """Hide the bars of transformers for the time of the block, unless they go to a terminal."""
-    hide = transformers.utils.logging.is_progress_bar_enabled() and not sys.stderr.isatty()
-    if hide:
-        transformers.utils.logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if hide:
-            transformers.utils.logging.enable_progress_bar()
 
 
 def _label_options(head: Head, config: PretrainedConfig) -> dict[str, Any]:
@@ -139,76 +137,6 @@ def _draw_missing(model: PreTrainedModel, report: dict[str, Any], head: Head) ->
     report["missing_keys"] = lacking - new
     report["mismatched_keys"] = ()
     return draw_head(model, sorted(new), head.seed)
-
-
-def _require_complete(name: str, report: dict[str, Any]) -> None:
-    missing = sorted(report.get("missing_keys", ()))
-    mismatched = sorted(str(key) for key in report.get("mismatched_keys", ()))
-    if missing or mismatched:
-        named = ", ".join([*missing, *mismatched][:3])
-        raise ModelError(
-            f'{len(missing) + len(mismatched)} tensors of the model "{name}" are not in its files: {named}, ...',
-            why="They would start from random numbers, and every score with them.",
-            fix="Give the whole checkpoint.",
-        )
-
-
-def _require_fitting_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    places = model.get_input_embeddings().num_embeddings
-    if len(tokenizer) > places:
-        raise ModelError(
-            f'The tokenizer of "{name}" has {len(tokenizer)} tokens and the model embeds {places}.',
-            why="Ids past the end crash or mean another token.",
-            fix="Use the tokenizer that the model was trained with.",
-        )
-
-
-def _require_padding(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
-    if tokenizer.pad_token_id is None:
-        raise ModelError(
-            f'The tokenizer of "{name}" has no pad token.',
-            why="Batches cannot be padded.",
-            fix="Set pad_token in tokenizer_config.json.",
-        )
-
-
-def _require_ends(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Generation ends by the model's EOS and training teaches the tokenizer's: they must be the same token."""
-    if tokenizer.eos_token_id is None:
-        raise ModelError(
-            f'The tokenizer of "{name}" has no EOS token.',
-            why="Texts cannot end.",
-            fix="Set eos_token in tokenizer_config.json.",
-        )
-    if tokenizer.pad_token_id is None and not model.config.is_encoder_decoder:
-        # As GPT-2: masks and labels are made from lengths, never from ids, so EOS can stand where nothing counts.
-        tokenizer.pad_token = tokenizer.eos_token
-    ids = {key: read_special_token(model.config, key) for key in ("pad", "eos", "decoder_start")}
-    places = model.get_input_embeddings().num_embeddings
-    ends = ids["eos"] if isinstance(ids["eos"], list) else [ids["eos"]]
-    if tokenizer.eos_token_id not in ends:
-        raise ModelError(
-            f'The config of "{name}" ends texts with token {ids["eos"]}, its tokenizer with {tokenizer.eos_token_id}.',
-            why="The model would learn to stop by a token that generation does not stop at.",
-            fix="Set eos_token_id in config.json to the tokenizer's.",
-        )
-    wrong = [key for key in ("pad", "decoder_start") if ids[key] not in range(places)]
-    if model.config.is_encoder_decoder and wrong:
-        raise ModelError(
-            f'The config of "{name}" has no usable {" and ".join(f"{key}_token_id" for key in wrong)}.',
-            why="The decoder has nothing to start from.",
-            fix="Set it in config.json; T5 starts with pad.",
-        )
-
-
-def _require_finite(name: str, model: PreTrainedModel) -> None:
-    for key, weight in model.named_parameters():
-        if not bool(weight.isfinite().all()):
-            raise ModelError(
-                f'The weights of "{name}" hold NaN or infinity, first in {key}.',
-                why="Everything computed from them is NaN.",
-                fix="Give a checkpoint from before the training broke.",
-            )
 
 
 def _first_line(error: BaseException) -> str:

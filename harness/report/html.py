@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.experiment import say_labels, say_losses
+from harness.experiment import say_losses
+from harness.preparation import say_labels
 from harness.report.charts import MOST_POINTS, draw_bars, draw_forest, draw_losses, draw_scatter
 from harness.report.differences import mark_differences
 from harness.report.tables import pair_tables

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.experiment import say_labels, say_losses
+from harness.experiment import say_losses
+from harness.preparation import say_labels
 from harness.report.tables import WIDEST, pair_tables
 from harness.report.wording import (
     LEGEND,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from harness.experiment import Run
 
 TITLES = ("method", "base", "tuned", "delta", "interval", "trainable", "seconds", "peak memory", "on disk", "verdict")
+NARROW = ("method", "base", "tuned", "delta", "trainable", "seconds", "peak memory", "on disk", "verdict")
+"""The columns that 80 characters have room for."""
 PAIR_TITLES = ("pair", "difference", "interval", "p (adj.)", "better")
 UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from harness.report.account import Account
 
 TITLES = ("task", "model", "metric", "base", "tuned", "delta", "interval", "rows", "seconds", "verdict")
+NARROW = ("task", "metric", "base", "tuned", "delta", "rows", "seconds", "verdict")
+"""The columns that 80 characters have room for."""
 BEGIN, END = "<!-- runs -->", "<!-- end -->"
 """Between these lines a document holds the tables."""
 
@@ -41,9 +43,9 @@ def _describe(account: Account) -> tuple[str, ...]:
     else:
         low, high = entry["interval"]
         scores = (
-            f"{entry['against']:.2f}",
-            f"{entry['candidate']:.2f}",
-            f"{entry['delta']:+.2f}",
+            say_number(entry["against"]),
+            say_number(entry["candidate"]),
+            say_number(entry["delta"], sign="+"),
             f"{say_number(low)} … {say_number(high)}",
         )
     return (

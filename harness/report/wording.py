@@ -26,6 +26,8 @@ LEGEND = (
     "but for perplexity."
 )
 
+HUGE = 100_000
+"""From here on two digits and a power of ten do: nothing sensible has such a perplexity."""
 WHOLE = 1000
 """From here on numbers are shown without decimals: a table must fit 80 columns."""
 
@@ -52,7 +54,11 @@ def metric_cells(entry: Facts) -> tuple[str, ...]:
 
 def say_number(value: float | None, *, sign: str = "") -> str:
     """Two decimals, none from a thousand on, as a perplexity may be; a dash where the rows are too few for a number."""
-    return "-" if value is None else f"{value:{sign}.{2 if abs(value) < WHOLE else 0}f}"
+    if value is None:
+        return "-"
+    if abs(value) >= HUGE:
+        return f"{value:{sign}.2g}"
+    return f"{value:{sign}.{2 if abs(value) < WHOLE else 0}f}"
 
 
 def say_headline(comparison: Facts) -> str:
@@ -73,10 +79,11 @@ def say_headline(comparison: Facts) -> str:
     # The surest; of equals the first.
     entry = min(moved, key=lambda entry: entry["p_adjusted"])
     low, high = entry["interval"]
-    between = "" if low is None else f" (between {low:+.2f} and {high:+.2f})"
+    between = "" if low is None else f" (between {say_number(low, sign='+')} and {say_number(high, sign='+')})"
+    delta = say_number(entry["delta"], sign="+")
     return (
         f"The tuned model is {'worse' if worse else 'better'} than its base: {entry['metric']} went from "
-        f"{entry['against']:.2f} to {entry['candidate']:.2f}, {entry['delta']:+.2f} points{between}, on {rows} rows."
+        f"{say_number(entry['against'])} to {say_number(entry['candidate'])}, {delta} points{between}, on {rows} rows."
     )
 
 

@@ -10,6 +10,8 @@ TASKS: Registry[Task] = Registry(
         "translation": "harness.tasks.translation:TRANSLATION",
         "classification": "harness.tasks.classification:CLASSIFICATION",
         "sentiment": "harness.tasks.sentiment:SENTIMENT",
+        "ner": "harness.tasks.ner:NER",
+        "question-answering": "harness.tasks.question_answering:QUESTION_ANSWERING",
         "generation": "harness.tasks.generation:GENERATION",
     },
 )

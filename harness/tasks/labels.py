@@ -12,7 +12,6 @@ from harness.tasks.task import IGNORE_INDEX, Batch, flatten
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from harness.data.rows import Row
     from harness.tasks.task import Collator, EncodedRow
 
 
@@ -38,14 +37,14 @@ class LabelReport:
 
 
 def audit_labels(
-    rows: Sequence[Row],
+    targets: Sequence[str],
     encoded: Sequence[EncodedRow],
     tokenizer: PreTrainedTokenizerBase,
     collator: Collator,
     *,
     batch_size: int,
 ) -> LabelReport:
-    """Collate rows as training does and make sure that the labels mean the targets.
+    """Collate rows as training does and make sure that the labels mean the targets, one text a row.
 
     Raises:
         LabelError: an invariant of `check_labels` does not hold.
@@ -55,7 +54,7 @@ def audit_labels(
         part = slice(start, start + batch_size)
         batch = collator(flatten(encoded[part]))
         cut = [row.target_cut for row in encoded[part]]
-        check_labels(batch, [row.target for row in rows[part]], tokenizer, cut=cut)
+        check_labels(batch, targets[part], tokenizer, cut=cut)
         labels = batch["labels"]
         supervised += int((labels != IGNORE_INDEX).sum())
         masked += int((labels == IGNORE_INDEX).sum())

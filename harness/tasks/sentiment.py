@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.data.known_labels import say_labels
-from harness.data.newsroom import MOOD_NAMES, Event, write_document
+from harness.data.newsroom import MOOD_NAMES, Event, write_comment
 from harness.data.rows import Row
 from harness.data.scales import order_labels
 from harness.errors import DataError
@@ -22,8 +22,8 @@ class Sentiment(Labelled):
     target_columns = ("sentiment", "label", "polarity", "stars", "rating", "score", "mood", "target")
 
     def tell(self, event: Event) -> Row:
-        """A news item and how its witness took it."""
-        return Row(id=event.key, input=write_document(event).text, target=MOOD_NAMES[event.mood])
+        """A short news item and how its witness took it."""
+        return Row(id=event.key, input=write_comment(event).text, target=MOOD_NAMES[event.mood])
 
     def name_labels(self, rows: Sequence[Row]) -> tuple[str, ...]:
         """The labels from low to high: numbers by size, or a scale that is known by its names.

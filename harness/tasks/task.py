@@ -30,6 +30,7 @@ class EncodedRow:
         features: its training examples; one, or one for each window of a long text.
         input_cut: whether the input was longer than allowed.
         target_cut: whether the target was longer than allowed.
+        words: of a row of tagged words which words have a label, in the order of the labels.
     """
 
     id: str
@@ -37,6 +38,7 @@ class EncodedRow:
     features: tuple[Features, ...]
     input_cut: bool = False
     target_cut: bool = False
+    words: tuple[int, ...] = ()
 
     @property
     def labels(self) -> list[int]:
@@ -76,6 +78,14 @@ class Task(TextPairs, ABC):
     def write_prompt(self, row: Row, prefix: str) -> str:
         """What a text-to-text model is asked."""
         return prefix + row.input
+
+    def write_target(self, row: Row) -> str:
+        """What a text-to-text model should write."""
+        return row.target
+
+    def read_output(self, text: str) -> str:
+        """What a text that such a model wrote means: the other way round."""
+        return text
 
     def labels_of(self, row: Row) -> tuple[str, ...]:
         """The labels that a row carries; none where targets are texts."""

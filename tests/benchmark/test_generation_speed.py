@@ -28,7 +28,7 @@ def test_generation_speed(
     benchmark: BenchmarkFixture, tiny_t5: LoadedModel, device: str, beams: int, rows: int
 ) -> None:
     """Batches of 1 and 8, greedy and with 4 beams: 32 tokens a row, warm-up apart, the device waited for."""
-    encoded, _ = encode_rows(tiny_t5, rows)
+    encoded = encode_rows(tiny_t5, rows)
     sources = [row.input_ids for row in encoded]
     settings = GenerationSettings(num_beams=beams, min_length=33, max_length=33)
     config = to_generation_config(resolve_settings(tiny_t5.model, settings))

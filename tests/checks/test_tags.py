@@ -15,6 +15,7 @@ from harness.checks.pipeline import Pipeline
 from harness.checks.tags import Scored, sum_up
 from harness.defects.labels import crf_includes_cls_sep_subwords
 from harness.defects.reference import REFERENCES, classifier, models, tagger
+from harness.forms.words import first_pieces
 from harness.models.crf import LinearChainCrf
 from tests.checks.planted import audit_with, checks_of, complaints, failures
 
@@ -55,7 +56,7 @@ def tag_softly(model: Any, rows: Sequence[tagger.Row]) -> list[list[str]]:
     for row in rows:
         batch = tokenizer([row["tokens"]], is_split_into_words=True, return_tensors="pt")
         best = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[0].argmax(-1).tolist()
-        found.append([tagger.TAGS[best[place]] for place in tagger.first_pieces(batch.word_ids(0)).values()])
+        found.append([tagger.TAGS[best[place]] for place in first_pieces(batch.word_ids(0)).values()])
     return found
 
 

@@ -53,7 +53,7 @@ def as_messages(row: Row) -> list[dict[str, str]]:
 def test_the_chat_is_the_templates(tokenizer: PreTrainedTokenizerBase, turns: tuple[tuple[str, str], ...]) -> None:
     """Prompt and completion are what the template writes, the answer is learned whole, and one EOS ends it."""
     row = Row(id="0", input=turns[-1][1], target="Five and six.", turns=turns)
-    chat = encode_chat(tokenizer, row, row.input, 999)
+    chat = encode_chat(tokenizer, row, row.input, row.target, 999)
     messages = as_messages(row)
     asked = tokenizer.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True)
     whole = tokenizer.apply_chat_template(messages, tokenize=False)
@@ -70,7 +70,7 @@ def test_generation_marker_says_the_same(kind: str, shared_data: Path) -> None:
     """Where a template marks what the assistant says, that is the completion; but for the opening, if it marks that."""
     tokenizer = make_tokenizer(kind, shared_data)
     row = Row(id="0", input="One two?", target="Three.", turns=TURNS[:2])
-    chat = encode_chat(tokenizer, row, row.input, 999)
+    chat = encode_chat(tokenizer, row, row.input, row.target, 999)
     marked = tokenizer.apply_chat_template(as_messages(row), return_dict=True, return_assistant_tokens_mask=True)
     ids = [token for token, said in zip(marked["input_ids"], marked["assistant_masks"], strict=True) if said]
     said = tokenizer.decode(ids)
@@ -85,7 +85,7 @@ def test_a_spelled_token_is_text(tokenizer: PreTrainedTokenizerBase) -> None:
     spelled = f"a {tokenizer.eos_token} b {tokenizer.bos_token} c"
     plain = Row(id="0", input="a b c", target="d e f", turns=(("user", "a b c"),))
     row = Row(id="0", input=spelled, target=f"d {tokenizer.eos_token} e", turns=(("user", spelled),))
-    chat, usual = (encode_chat(tokenizer, one, one.input, 999) for one in (row, plain))
+    chat, usual = (encode_chat(tokenizer, one, one.input, one.target, 999) for one in (row, plain))
     for token in (tokenizer.eos_token_id, tokenizer.bos_token_id):
         assert chat.prompt.count(token) == usual.prompt.count(token)
         assert chat.completion.count(token) == usual.completion.count(token)
@@ -103,7 +103,7 @@ def test_signs_that_a_text_has_itself() -> None:
     tokenizer = causal_tokenizer()
     text = "\ue000 a </s> \ue001"
     row = Row(id="0", input=text, target=text)
-    chat = encode_chat(tokenizer, row, text, 999)
+    chat = encode_chat(tokenizer, row, text, row.target, 999)
     assert tokenizer.decode(chat.prompt).count(text) == 1
     assert tokenizer.decode(chat.completion) == f"{text}</s>"
 
@@ -115,7 +115,7 @@ def test_a_template_without_eos_gets_one() -> None:
         "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
         "{% if add_generation_prompt %}assistant: {% endif %}"
     )
-    chat = encode_chat(tokenizer, Row(id="0", input="a", target="b"), "a", 99)
+    chat = encode_chat(tokenizer, Row(id="0", input="a", target="b"), "a", "b", 99)
     assert tokenizer.decode(chat.prompt) == "user: a\nassistant: "
     assert tokenizer.decode(chat.completion) == "b\n</s>"
 
@@ -132,7 +132,7 @@ def test_templates_that_cannot_be_used(template: str, seen: str) -> None:
     tokenizer = copy.deepcopy(causal_tokenizer())
     tokenizer.chat_template = template
     with pytest.raises(DataError, match=f'Row "seven" cannot be put as a chat: .*{seen}'):
-        encode_chat(tokenizer, Row(id="seven", input="a", target="b"), "a", 99)
+        encode_chat(tokenizer, Row(id="seven", input="a", target="b"), "a", "b", 99)
 
 
 def test_a_long_question_leaves_the_template_whole() -> None:
@@ -152,12 +152,15 @@ def test_a_long_question_leaves_the_template_whole() -> None:
 def test_the_form_puts_rows_as_chats() -> None:
     """A row without turns is one question with the task's prefix; with turns, its last turn has the prefix."""
     loaded, form = load_small("llama"), make_causal(encoding__chat=True, encoding__prefix="say: ")
-    rows = [Row(id="0", input="one", target="two"), Row(id="1", input="And four?", target="five", turns=TURNS)]
+    rows = [
+        Row(id="0", input="one", target="two"),
+        Row(id="1", input="4?", target="five", turns=(*TURNS[:3], ("user", "4?"))),
+    ]
     encoded = form.encode(rows, loaded)
     prompts = [loaded.tokenizer.decode(row.input_ids) for row in encoded]
     assert prompts == [
         "<s><|user|>\nsay: one\n<|assistant|>\n",
-        "<s><|system|>\nBe brief.\n<|user|>\nOne two?\n<|assistant|>\nThree.</s><|user|>\nsay: And four?\n<|assistant|>\n",
+        "<s><|system|>\nBe brief.\n<|user|>\nOne two?\n<|assistant|>\nThree.</s><|user|>\nsay: 4?\n<|assistant|>\n",
     ]
     assert [loaded.tokenizer.decode([label for label in row.labels if label != IGNORE_INDEX]) for row in encoded] == [
         "two</s>",

@@ -9,16 +9,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.data.bio import find_break
 from harness.errors import UsageError
-from harness.models.crf import FORBIDDEN, LinearChainCrf, bio_constraints, compact, may_follow
+from harness.models.crf import FORBIDDEN, LinearChainCrf, bio_constraints, compact
 
 TAGS = 3
 NAMES = ("O", "B-X", "I-X", "B-Y", "I-Y")
 Case = tuple[LinearChainCrf, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
-def make_field(generator: torch.Generator, *, constrained: bool) -> LinearChainCrf:
-    field = LinearChainCrf.for_bio(NAMES[:TAGS]) if constrained else LinearChainCrf(TAGS)
+def make_field(generator: torch.Generator, *, constrained: bool, tags: int = TAGS) -> LinearChainCrf:
+    field = LinearChainCrf.for_bio(NAMES[:tags]) if constrained else LinearChainCrf(tags)
     with torch.no_grad():
         for parameter in field.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
@@ -27,25 +28,27 @@ def make_field(generator: torch.Generator, *, constrained: bool) -> LinearChainC
 
 @st.composite
 def cases(draw: st.DrawFn, *, constrained: bool | None = None) -> Case:
-    """A field, and a batch of up to three rows of up to six tokens with any mask."""
+    """A field of up to five tags, and a padded batch of up to three rows of up to six tokens with any mask."""
     masks = draw(
         st.integers(1, 6).flatmap(
             lambda length: st.lists(st.lists(st.booleans(), min_size=length, max_size=length), min_size=1, max_size=3)
         )
     )
     generator = torch.Generator().manual_seed(draw(st.integers(0, 1000)))
-    field = make_field(generator, constrained=draw(st.booleans()) if constrained is None else constrained)
+    limited = draw(st.booleans()) if constrained is None else constrained
+    field = make_field(generator, constrained=limited, tags=draw(st.sampled_from([3, 5] if limited else [1, 2, 3, 4])))
     mask = torch.tensor(masks)
-    emissions = 2 * torch.randn(*mask.shape, TAGS, generator=generator, dtype=torch.float64)
-    tags = torch.randint(0, TAGS, mask.shape, generator=generator).masked_fill(~mask, -100)
+    emissions = 2 * torch.randn(*mask.shape, field.tags, generator=generator, dtype=torch.float64)
+    tags = torch.randint(0, field.tags, mask.shape, generator=generator).masked_fill(~mask, -100)
     return field, emissions, tags, mask
 
 
 def brute_scores(field: LinearChainCrf, emissions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Every sequence of tags of one row without masked tokens, and its score by the definition."""
-    first, pairs = field.first + field.forbidden_first, field.transitions + field.forbidden
+    first = torch.where(torch.tensor(field.allowed_first), field.first, FORBIDDEN)
+    pairs = torch.where(torch.tensor(field.allowed), field.transitions, FORBIDDEN)
     length = len(emissions)
-    tags = torch.tensor(list(itertools.product(range(TAGS), repeat=length)))
+    tags = torch.tensor(list(itertools.product(range(field.tags), repeat=length)))
     scores = emissions[torch.arange(length), tags].sum(1) + pairs[tags[:, :-1], tags[:, 1:]].sum(1)
     return tags, scores + first[tags[:, 0]] + field.last[tags[:, -1]]
 
@@ -97,13 +100,38 @@ def test_viterbi_finds_the_best_sequence_of_brute_force(case: Case) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(cases(constrained=True))
-def test_a_constrained_field_decodes_legal_tags_only(case: Case) -> None:
-    """No decoded sequence has an I-x that follows neither B-x nor I-x."""
+@given(cases(constrained=True), st.sampled_from([1.0, 1e3, 1e6, 1e30]))
+def test_a_constrained_field_decodes_legal_tags_only(case: Case, size: float) -> None:
+    """No decoded sequence has an I-x that follows neither B-x nor I-x, however large the emissions are."""
     field, emissions, _, mask = case
-    for found in field.decode(emissions, mask):
-        names = ["O", *(NAMES[tag] for tag in found)]
-        assert all(may_follow(before, after) for before, after in itertools.pairwise(names))
+    for found in field.decode(size * emissions, mask):
+        assert find_break([NAMES[tag] for tag in found]) is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(cases())
+def test_a_row_is_scored_alike_alone_and_in_a_batch(case: Case) -> None:
+    """Likelihood and tags of a row are the same without the other rows and their padding."""
+    field, emissions, tags, mask = case
+    likelihoods, decoded = field.log_likelihood(emissions, tags, mask), field.decode(emissions, mask)
+    for row in range(len(mask)):
+        one = emissions[row][None], tags[row][None], mask[row][None]
+        torch.testing.assert_close(field.log_likelihood(*one)[0], likelihoods[row])
+        assert field.decode(one[0], one[2]) == [decoded[row]]
+
+
+def test_the_time_does_not_grow_with_the_batch() -> None:
+    """One step of the recursion serves all rows: sixty-four take as many operations as one."""
+    field = make_field(torch.Generator().manual_seed(3), constrained=True)
+
+    def count(rows: int) -> int:
+        emissions, mask = torch.zeros(rows, 6, TAGS, dtype=torch.float64), torch.ones(rows, 6, dtype=torch.bool)
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            field.log_likelihood(emissions, mask.long() * 0, mask)
+            field.decode(emissions, mask)
+        return sum(event.count for event in profile.key_averages() if event.key.startswith("aten::"))
+
+    assert count(64) == count(1)
 
 
 def test_masked_tokens_change_nothing() -> None:
@@ -161,9 +189,9 @@ def test_compacting_keeps_the_order_of_what_is_selected() -> None:
 def test_bio_lets_i_follow_its_own_kind_only() -> None:
     """I-x follows B-x and I-x, begins nothing, and all else may follow anything."""
     first, pairs = bio_constraints(NAMES)
-    assert first.tolist() == [True, True, False, True, False]
-    assert pairs[:, 2].tolist() == [False, True, True, False, False]
-    assert pairs[:, [0, 1, 3]].all()
+    assert first == [True, True, False, True, False]
+    assert [row[2] for row in pairs] == [False, True, True, False, False]
+    assert all(row[0] and row[1] and row[3] for row in pairs)
 
 
 @pytest.mark.parametrize(
@@ -187,5 +215,5 @@ def test_a_label_of_minus_100_that_is_not_masked_is_refused() -> None:
 def test_constraints_of_another_size_are_refused() -> None:
     """Constraints for five tags do not fit a field of three."""
     first, pairs = bio_constraints(NAMES)
-    with pytest.raises(UsageError, match="constraints"):
+    with pytest.raises(UsageError, match="5 first tags and 5 rows of transitions; there are 3 tags"):
         LinearChainCrf(TAGS, allowed_first=first, allowed=pairs)

@@ -16,7 +16,8 @@ from harness.arm import Arm
 from harness.baselines import Baseline
 from harness.config import Experiment
 from harness.errors import UsageError
-from harness.experiment import Run, judge
+from harness.experiment import Run
+from harness.gate import judge
 from harness.report.account import give_account
 from harness.report.facts import describe_run
 from harness.report.folder import require_writable, write_run

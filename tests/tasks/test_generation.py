@@ -75,7 +75,7 @@ def test_newsroom_rows_are_facts_and_summaries() -> None:
 
 
 def test_a_trained_model_expects_its_own_text(shared_data: Path) -> None:
-    """stories260K expects its own text better than unseen stories (perplexity 3.66), and far better than mixed words."""
+    """stories260K expects its own text better than unseen stories (perplexity 3.66), and far better than mixed ones."""
     loaded = load_stories(shared_data)
     text = (shared_data / "checkpoints" / "stories260K" / "expected_greedy.txt").read_text().strip()
     prompt, target = split_text(text)

@@ -259,7 +259,7 @@ def test_audit_counts_what_the_loss_sees(tiny_t5: LoadedModel) -> None:
     rows = [Row(id=str(n), input="word " * n, target="word " * n) for n in range(1, 8)]
     encoded = make_form(EncodingSettings(max_target_tokens=6)).encode(rows, tiny_t5)
     collator = make_form().make_collator(tiny_t5)
-    report = audit_labels(rows, encoded, tiny_t5.tokenizer, collator, batch_size=3)
+    report = audit_labels([row.target for row in rows], encoded, tiny_t5.tokenizer, collator, batch_size=3)
     assert report.rows == 7
     assert report.supervised_tokens == sum(len(row.labels) for row in encoded)
     assert report.masked_tokens > 0
@@ -278,4 +278,4 @@ def test_audit_goes_red_when_the_collator_does_not_mask(tiny_t5: LoadedModel) ->
         return batch
 
     with pytest.raises(LabelError, match="padding tokens"):
-        audit_labels(rows, encoded, tiny_t5.tokenizer, careless, batch_size=2)
+        audit_labels([row.target for row in rows], encoded, tiny_t5.tokenizer, careless, batch_size=2)

@@ -1,5 +1,6 @@
 """The newsroom: a generated news corpus whose facts are known, any number of rows, the same on every platform."""
 
+from harness.data.newsroom.comments import write_comment
 from harness.data.newsroom.events import KINDS, MOOD_NAMES, MOODS, TOPICS, Day, Event, Kind, Person, Scene, draw_event
 from harness.data.newsroom.questions import Question, write_question
 from harness.data.newsroom.records import write_record
@@ -23,6 +24,7 @@ __all__ = [
     "Story",
     "draw_event",
     "tag_words",
+    "write_comment",
     "write_document",
     "write_question",
     "write_record",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from harness.checks.overlap import split_words
 from harness.checks.pipeline import Declared, Pipeline
 from harness.defects.reference import loop, models, tokenizers
 from harness.defects.reference.questions import Row, read_splits
 from harness.defects.reference.seq2seq import load_model, read_rows
+from harness.metrics.answers import best_match
+from harness.tasks import spans
 
 LONGEST_ANSWER = 12
 """Tokens."""
@@ -90,15 +90,8 @@ def encode_rows(
 
 def find_span(offsets: Sequence[tuple[int, int] | None], answers: Mapping[str, Any]) -> tuple[int, int]:
     """First and last token of the answer; 0 and 0 where it is not wholly in the window."""
-    if not answers["text"]:
-        return 0, 0
-    start = answers["answer_start"][0]
-    end = start + len(answers["text"][0])
-    covered = [place for place, offset in enumerate(offsets) if offset and offset[0] < end and offset[1] > start]
-    known = [offset for offset in offsets if offset]
-    if not covered or known[0][0] > start or known[-1][1] < end:
-        return 0, 0
-    return covered[0], covered[-1]
+    places = zip(answers["answer_start"], answers["text"], strict=True)
+    return spans.find_span(offsets, [(start, start + len(text)) for start, text in places])
 
 
 def collate_features(
@@ -144,44 +137,23 @@ def answer_rows(
             with torch.inference_mode():
                 output = model(**batch)
             for number, feature in enumerate(part):
-                score, first, last = find_best(output, number, feature["offset_mapping"])
+                offsets = feature["offset_mapping"]
+                starts, ends = (logits[number, : len(offsets)] for logits in (output.start_logits, output.end_logits))
+                score, span = spans.best_span(starts.numpy(), ends.numpy(), offsets, longest=LONGEST_ANSWER)
                 if score > best:
-                    best, answer = score, row["context"][first:last]
+                    best, answer = score, row["context"][slice(*span)]
         answers.append(answer)
     return answers
 
 
-def find_best(output: Any, number: int, offsets: Sequence[tuple[int, int] | None]) -> tuple[float, int, int]:
-    """Score of a window's best span of context tokens, and where it begins and ends in the context."""
-    known = torch.tensor([offset is not None for offset in offsets])
-    length = len(offsets)
-    starts, ends = output.start_logits[number, :length], output.end_logits[number, :length]
-    scores = starts[:, None] + ends[None, :]
-    allowed = (known[:, None] & known[None, :]).triu().tril(LONGEST_ANSWER - 1)
-    place = int(scores.masked_fill(~allowed, float("-inf")).argmax())
-    first, last = offsets[place // length], offsets[place % length]
-    assert first is not None  # noqa: S101 - only context tokens are allowed
-    assert last is not None  # noqa: S101
-    return float(scores.flatten()[place]), first[0], last[1]
-
-
 def score_answers(outputs: Sequence[str], references: Sequence[Any]) -> dict[str, float]:
     """Exact match and mean F1 of words, in percent points; of several references the best one counts."""
-    exact, overlap = 0.0, 0.0
-    for output, reference in zip(outputs, references, strict=True):
-        known = reference["text"] if isinstance(reference, Mapping) else [reference]
-        exact += max(split_words(output) == split_words(text) for text in known or [""])
-        overlap += max(score_words(output, text) for text in known or [""])
-    return {"exact_match": 100 * exact / len(outputs), "f1": 100 * overlap / len(outputs)}
-
-
-def score_words(output: str, reference: str) -> float:
-    """F1 of the words of two texts, 0 to 1; two empty texts agree."""
-    said, meant = Counter(split_words(output)), Counter(split_words(reference))
-    if not said or not meant:
-        return float(said == meant)
-    shared = (said & meant).total()
-    return 2 * shared / (said.total() + meant.total())
+    scores = [
+        best_match(output, (reference["text"] if isinstance(reference, Mapping) else [reference]) or [""])
+        for output, reference in zip(outputs, references, strict=True)
+    ]
+    exact, overlap = (sum(column) / len(scores) for column in zip(*scores, strict=True))
+    return {"exact_match": exact, "f1": overlap}
 
 
 def evaluate_rows(

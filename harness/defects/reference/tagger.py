@@ -4,66 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
-from transformers.modeling_outputs import TokenClassifierOutput
+from transformers import BertForTokenClassification, PreTrainedTokenizerBase
 
 from harness.checks.pipeline import Declared, Pipeline
+from harness.data.bio import read_entities
 from harness.data.newsroom import draw_event
 from harness.data.newsroom.english import MONTHS
 from harness.defects.reference import loop, models, tokenizers
 from harness.defects.reference.classifier import encoder_config
 from harness.defects.reference.seq2seq import evaluate_loss, read_rows, train_rows
-from harness.models.crf import LinearChainCrf
+from harness.forms.words import first_pieces
+from harness.models import tagger
 
 TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-DATE", "I-DATE")
 
 Row = dict[str, Any]
 
 
-class CrfTagger(torch.nn.Module):
-    """BERT, a score for each tag at each piece, and a field over the first pieces of the words.
-
-    Args:
-        config: shape of the encoder; ``id2label`` names the tags.
-    """
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        self.config = config
-        names = [config.id2label[index] for index in range(config.num_labels)]
-        self.bert = BertModel(config, add_pooling_layer=False)
-        self.dropout = torch.nn.Dropout(config.hidden_dropout_prob)
-        self.classifier = torch.nn.Linear(config.hidden_size, config.num_labels)
-        self.crf = LinearChainCrf.for_bio(names)
-
-    def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor | None = None
-    ) -> TokenClassifierOutput:
-        """Scores of the tags, and with labels their negative log-likelihood per word.
-
-        Args:
-            input_ids: (batch, length) int64.
-            attention_mask: (batch, length) int64.
-            labels: (batch, length) int64, -100 at everything but the first piece of a word.
-        """
-        hidden = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        logits = self.classifier(self.dropout(hidden))
-        loss = None
-        if labels is not None:
-            mask = labels != loop.IGNORE_INDEX
-            loss = -self.crf.log_likelihood(logits, labels, mask).sum() / mask.sum()
-        return TokenClassifierOutput(loss=loss, logits=logits)
+class CrfTagger(tagger.CrfTagger, BertForTokenClassification):  # type: ignore[misc]  # the base class is untyped
+    """BERT, a score for each tag at each piece, and a field over the first pieces of the words."""
 
 
 def make_tagger(tokenizer: PreTrainedTokenizerBase, seed: int) -> CrfTagger:
     """A tiny tagger with random weights."""
     config = encoder_config(tokenizer, TAGS)
-    tagger: CrfTagger = models.seeded(lambda: CrfTagger(config), seed)
-    return tagger
+    made: CrfTagger = models.seeded(lambda: CrfTagger(config), seed)
+    return made
 
 
 def make_pipeline(
@@ -98,8 +67,8 @@ def make_pipeline(
         resume=partial(train_rows, encode, collate, resume=True),
         evaluate=partial(evaluate_rows, tokenizer),
         evaluate_loss=partial(evaluate_loss, encode, collate),
-        save=save_tagger,
-        load=partial(load_tagger, make),
+        save=lambda model, folder: model.save_pretrained(folder),
+        load=CrfTagger.from_pretrained,
         tag=partial(tag_rows, tokenizer),
         metric=score_tags,
     )
@@ -151,15 +120,6 @@ def encode_rows(
     return features
 
 
-def first_pieces(word_ids: Sequence[int | None]) -> dict[int, int]:
-    """Where each word begins: word to place, for the words that left a piece, in order."""
-    places: dict[int, int] = {}
-    for place, word in enumerate(word_ids):
-        if word is not None:
-            places.setdefault(word, place)
-    return places
-
-
 def collate_features(
     tokenizer: PreTrainedTokenizerBase, features: Sequence[Mapping[str, Any]]
 ) -> dict[str, torch.Tensor]:
@@ -197,19 +157,6 @@ def tag_rows(
     return found
 
 
-def read_entities(tags: Sequence[str]) -> set[tuple[int, int, str]]:
-    """Entities of a BIO sequence as (first word, word behind the last, kind)."""
-    entities = set()
-    start: int | None = None
-    for place, tag in enumerate([*tags, "O"]):
-        if start is not None and not tag.startswith("I-"):
-            entities.add((start, place, tags[start][2:]))
-            start = None
-        if tag.startswith("B-"):
-            start = place
-    return entities
-
-
 def score_tags(outputs: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> dict[str, float]:
     """F1 of whole entities over all rows, in percent points; 100 where there is none and none was found."""
     found = [read_entities(output) for output in outputs]
@@ -225,19 +172,6 @@ def evaluate_rows(
     """F1 of the model's entities, and how many rows were scored."""
     outputs = tag_rows(tokenizer, model, rows, batch_size=batch_size)
     return {**score_tags(outputs, [row["tags"] for row in rows]), "rows": float(len(outputs))}
-
-
-def save_tagger(model: CrfTagger, folder: Path) -> None:
-    """Config and weights."""
-    model.config.save_pretrained(folder)
-    torch.save(model.state_dict(), Path(folder) / "weights.pt")
-
-
-def load_tagger(make: Callable[[int], CrfTagger], folder: Path) -> CrfTagger:
-    """A saved tagger."""
-    model = make(0)
-    model.load_state_dict(torch.load(Path(folder) / "weights.pt", weights_only=True))
-    return model.eval()
 
 
 PIPELINE = make_pipeline(tokenizers.encoder_tokenizer())
