@@ -145,13 +145,42 @@ class TrainingSettings(Settings):
     """How the weights are changed. AdamW throughout."""
 
     learning_rate: float = Field(1e-3, ge=0, le=1e6)
+    """The highest learning rate; warm-up leads to it, and the schedule away from it."""
     weight_decay: float = Field(0.01, ge=0, le=1e3)
+    """How much each step takes off the weights, times the learning rate; biases and norms are spared."""
     epochs: int = Field(8, ge=1, le=100_000)
+    """How often each row is seen; with ``patience`` at most so often."""
     batch_size: Count = 8
+    """Rows that are computed at once."""
+    accumulation: Count = 1
+    """Batches that make one step; the step is that of one large batch."""
     warmup_steps: int = Field(0, ge=0)
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """Steps in which the learning rate rises from 0."""
+    schedule: Literal["linear", "cosine", "inverse_sqrt", "constant_with_warmup", "constant"] = "linear"
+    """How the learning rate falls; the names are those of transformers."""
     max_gradient_norm: float = Field(1.0, gt=0)
+    """Longer gradients are cut to this norm."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """The share of each label's probability that is spread evenly over all labels."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """``bfloat16`` computes matrix products in half the bits; weights, optimizer and evaluation stay in float32."""
+    gradient_checkpointing: bool = False
+    """Compute activations a second time in the backward pass instead of keeping them: less memory, more time."""
+    patience: Count | None = None
+    """Stop where the loss of held-out rows has brought no new best for so many epochs, and keep the best weights."""
+    held_out: float = Field(0.1, gt=0, lt=1)
+    """The share of the training rows that ``patience`` looks at; they do not train, and never evaluate."""
     seed: Seed = 42
+    """Decides the order of the rows, dropout, and which rows are held out."""
+
+    @model_validator(mode="after")
+    def _warmup_acts(self) -> Self:
+        if self.warmup_steps and self.schedule == "constant":
+            raise ValueError(
+                f'warmup_steps is {self.warmup_steps}, and the schedule "constant" has no warm-up: '
+                'say "constant_with_warmup"'
+            )
+        return self
 
 
 class GenerationSettings(Settings):

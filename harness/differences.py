@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.arm import Arm, Manifest
+from harness.config import TrainingSettings
 
 
 def find_differences(candidate: Arm, against: Arm) -> tuple[str, ...]:
@@ -27,7 +28,9 @@ def find_differences(candidate: Arm, against: Arm) -> tuple[str, ...]:
 
 def _describe_training(manifest: Manifest) -> dict[str, str]:
     rows = (manifest.train_rows or "")[:8]
-    settings = {name: str(value) for name, value in manifest.training.items()}
+    # An arm that was stored before a setting existed was made as its default makes it now.
+    every = {**TrainingSettings().model_dump(), **manifest.training}
+    settings = {name: str(value) for name, value in every.items()}
     return {"method": str(manifest.method), "training rows": rows, **settings}
 
 

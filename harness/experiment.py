@@ -27,7 +27,7 @@ from harness.scoring import say_scores, score_arm, time_engine
 from harness.tasks import TASKS
 from harness.tasks.labels import LabelReport
 from harness.tasks.task import flatten
-from harness.tuning import Clock, name_method, tune_each_seed
+from harness.tuning import Clock, Cost, name_method, tune_each_seed
 from harness.views import VIEWS
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Run:
         checks: what the checks of the user's pipeline found, where a requirement asks for it.
         tables: for base and tuned what stands beside the scores, as a confusion matrix.
         method_facts: numbers that the method has to say of the first seed's model.
+        cost: what the first seed's model took.
+        held_out_losses: with early stopping, the loss of the held-out rows behind each epoch, of the first seed.
     """
 
     experiment: Experiment
@@ -71,6 +73,8 @@ class Run:
     checks: CheckReport | None = None
     tables: Mapping[str, tuple[Table, ...]] = field(default_factory=dict)
     method_facts: Mapping[str, float] = field(default_factory=dict)
+    cost: Cost | None = None
+    held_out_losses: tuple[float, ...] = ()
 
     def _repr_html_(self) -> str:
         """How it shows itself in a notebook."""
@@ -112,6 +116,8 @@ def run(
         say(first_question(experiment, baseline))
     ready = prepare(experiment, splits, audit=audit, clock=clock, say=say)
     form, loaded = ready.form, ready.loaded
+    course = make_course(ready, splits.train)
+    require_trainable(experiment, loaded, course)
     # Resolved once, from the base: training may touch the tuned model's config.
     settings = form.resolve(loaded)
     score = partial(
@@ -120,17 +126,18 @@ def run(
     with clock.stage("base"):
         base_arm = score(experiment, "base", loaded)
         say(f"base: {say_scores(base_arm)}")
-    course = make_course(ready, splits.train)
     arms: list[Arm] = []
     histories: list[Trained] = []
-    for seeded, tuned, trained in tune_each_seed(experiment, loaded, course, method=method, clock=clock):
-        say(f"tuned: {say_losses(trained.losses)}")
+    costs: list[Cost] = []
+    for seeded, tuned, trained, cost in tune_each_seed(experiment, loaded, course, method=method, clock=clock):
+        say(f"tuned: {say_losses(trained.losses)}{say_stop(trained.held_out_losses)}")
         with clock.stage("tuned"):
             asked = ask_as(trained, tuned, splits.eval)
             arm = score(seeded, "tuned", tuned, method=name_method(experiment, method), **asked)
             say(f"tuned: {say_scores(arm)}{f' (seed {seeded.training.seed})' * (experiment.repeats > 1)}")
         arms.append(arm)
         histories.append(trained)
+        costs.append(cost)
     with clock.stage("speed"):
         speed = time_engine(experiment, tuned, ready.evaluation, settings) if "speed" in ready.kinds else None
     with clock.stage("verdict"):
@@ -156,12 +163,21 @@ def run(
         checks=ready.checked,
         tables={arm.manifest.role: _list_tables(ready.scorer, arm, splits) for arm in (base_arm, arms[0])},
         method_facts=dict(getattr(histories[0], "facts", {})),
+        cost=costs[0],
+        held_out_losses=histories[0].held_out_losses,
     )
 
 
 def say_losses(losses: Sequence[float]) -> str:
     """How the training loss went, in a few words."""
     return f"{len(losses)} steps, loss {losses[0]:.2f} → {losses[-1]:.2f}" if losses else "no steps recorded"
+
+
+def say_stop(losses: Sequence[float]) -> str:
+    """Which epoch was kept, where the losses of held-out rows chose one."""
+    if not losses:
+        return ""
+    return f"; epoch {losses.index(min(losses)) + 1} of {len(losses)} kept (held-out loss {min(losses):.3f})"
 
 
 def judge_again(done: Run, baseline: Baseline | None) -> Run:
@@ -187,10 +203,24 @@ def make_course(ready: Ready, rows: Sequence[Row]) -> Course:
         features=flatten(ready.train),
         collator=ready.collator,
         loss=ready.form.make_loss(ready.loaded, ready.train),
+        smooths=ready.form.smooths,
+        groups=[number for number, row in enumerate(ready.train) for _ in row.features],
         form=ready.form,
         rows=rows,
         loaded=ready.loaded,
     )
+
+
+def require_trainable(experiment: Experiment, loaded: LoadedModel, course: Course) -> None:
+    """Make sure, before the base is scored, that the model can be trained as the settings say.
+
+    Raises:
+        SettingsError: it cannot.
+    """
+    from harness.training import choose_loss, require_able
+
+    choose_loss(loaded.model, course, experiment.training)
+    require_able(loaded.model, experiment.training)
 
 
 def ask_as(trained: Trained, tuned: LoadedModel, rows: Sequence[Row]) -> dict[str, Any]:

@@ -24,12 +24,16 @@ class Lesson:
         features: the training examples, unpadded.
         collator: pads examples to a batch with -100 where no loss is taken.
         loss: takes the place of the model's own loss.
+        smooths: whether ``loss`` smooths the labels itself, as the settings of the training say.
+        groups: for each example the row it was made of; by default each is a row of its own.
     """
 
     tokenizer: PreTrainedTokenizerBase
     features: Sequence[Features]
     collator: Collator
     loss: Loss | None = None
+    smooths: bool = False
+    groups: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +44,11 @@ class Trained:
         model: the tuned model, in eval mode, on the CPU.
         losses: the training loss of each step, in nats per token or row.
         trainable_parameters: how many weights were allowed to move.
+        held_out_losses: with early stopping, the loss of the held-out rows behind each epoch; the weights are those of
+            the epoch with the lowest.
     """
 
     model: PreTrainedModel
     losses: tuple[float, ...]
     trainable_parameters: int
+    held_out_losses: tuple[float, ...] = ()

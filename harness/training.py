@@ -8,7 +8,7 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,8 +25,11 @@ from transformers import (
 
 from harness.config import TrainingSettings
 from harness.device import choose_device
-from harness.errors import NonFiniteLossError
-from harness.lesson import Lesson, Trained
+from harness.early_stopping import EarlyStopping, hold_out
+from harness.errors import NonFiniteLossError, SettingsError
+from harness.lesson import Lesson, Loss, Trained
+from harness.losses import TokenLoss
+from harness.tasks.task import Features
 
 
 def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) -> Trained:
@@ -40,27 +43,93 @@ def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings
         settings: learning rate, epochs and so on.
 
     Raises:
+        SettingsError: the model cannot be trained so.
         NonFiniteLossError: the loss became infinite or not a number.
     """
+    loss = choose_loss(model, lesson, settings)
+    require_able(model, settings)
     with _own_randomness(settings.seed), tempfile.TemporaryDirectory(prefix="harness-") as folder:
         tuned = copy.deepcopy(model)
         recorder = _LossRecorder()
+        examples, stopper = _part_held_out(lesson, loss, settings)
         trainer = Trainer(
             model=tuned,
             args=_trainer_arguments(settings, folder),
-            train_dataset=[dict(example) for example in lesson.features],
+            train_dataset=[dict(example) for example in examples],
             data_collator=lesson.collator,
             processing_class=lesson.tokenizer,
-            compute_loss_func=lesson.loss,
-            callbacks=[recorder],
+            compute_loss_func=loss,
+            callbacks=[recorder] if stopper is None else [recorder, stopper],
         )
         _keep_standard_output_clean(trainer)
         trainer.train()
+    _take_off_precision(trainer, tuned)
+    if settings.gradient_checkpointing:
+        tuned.gradient_checkpointing_disable()
+    if stopper is not None:
+        stopper.restore(tuned)
     return Trained(
         model=tuned.cpu().eval(),
         losses=tuple(recorder.losses),
         trainable_parameters=sum(weight.numel() for weight in tuned.parameters() if weight.requires_grad),
+        held_out_losses=() if stopper is None else tuple(stopper.losses),
     )
+
+
+def choose_loss(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) -> Loss | None:
+    """The loss to train with; nothing where the model's own will do.
+
+    Raises:
+        SettingsError: labels are to be smoothed, and the loss cannot do that.
+    """
+    if lesson.loss is None and model.can_generate() and (settings.label_smoothing or settings.accumulation > 1):
+        return TokenLoss(shift=not model.config.is_encoder_decoder, smoothing=settings.label_smoothing)
+    if settings.label_smoothing and not lesson.smooths:
+        raise SettingsError(
+            f"training.label_smoothing is {settings.label_smoothing:g}, and the loss of {type(model).__name__} knows "
+            "no smoothing.",
+            why="It takes a share of each label's probability for the others, and this loss, as that of a conditional "
+            "random field or of a span, has none to take it from.",
+            fix="Set training.label_smoothing to 0.",
+        )
+    return lesson.loss
+
+
+def require_able(model: PreTrainedModel, settings: TrainingSettings) -> None:
+    """Make sure that model and device can do what is asked.
+
+    Raises:
+        SettingsError: they cannot.
+    """
+    if settings.gradient_checkpointing and not model.supports_gradient_checkpointing:
+        raise SettingsError(
+            f"training.gradient_checkpointing is on, and {type(model).__name__} cannot do it.",
+            fix="Leave it out; to save memory, halve training.batch_size and double training.accumulation.",
+        )
+    if settings.precision == "bfloat16" and torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
+        raise SettingsError(
+            f"training.precision is bfloat16, and {torch.cuda.get_device_name()} cannot do it.",
+            fix='Set training.precision to "float32".',
+        )
+
+
+def _part_held_out(
+    lesson: Lesson, loss: Loss | None, settings: TrainingSettings
+) -> tuple[Sequence[Features], EarlyStopping | None]:
+    """The examples to train on, and what watches the others; all train where there is no early stopping."""
+    if settings.patience is None:
+        return lesson.features, None
+    groups = range(len(lesson.features)) if lesson.groups is None else lesson.groups
+    examples, held = hold_out(lesson.features, groups, share=settings.held_out, seed=settings.seed)
+    return examples, EarlyStopping(
+        held, lesson.collator, loss, patience=settings.patience, batch_size=settings.batch_size
+    )
+
+
+def _take_off_precision(trainer: Trainer, model: PreTrainedModel) -> None:
+    """Take off what casts the forward pass to the precision of training, and would go on doing so in evaluation."""
+    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    model.__dict__.pop("forward", None)
 
 
 def _trainer_arguments(settings: TrainingSettings, folder: str) -> TrainingArguments:
@@ -74,6 +143,10 @@ def _trainer_arguments(settings: TrainingSettings, folder: str) -> TrainingArgum
         warmup_steps=settings.warmup_steps,
         lr_scheduler_type=settings.schedule,
         max_grad_norm=settings.max_gradient_norm,
+        gradient_accumulation_steps=settings.accumulation,
+        bf16=settings.precision == "bfloat16",
+        gradient_checkpointing=settings.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
         optim="adamw_torch",
         seed=settings.seed,
         data_seed=settings.seed,

@@ -126,7 +126,9 @@ def test_rows_without_labels_stop_the_training(tiny_t5: LoadedModel) -> None:
 @pytest.mark.parametrize(
     "changes",
     [{"learning_rate": 1e-4}, {"weight_decay": 0.5}, {"epochs": 1}, {"batch_size": 4}, {"warmup_steps": 3},
-     {"schedule": "constant"}, {"max_gradient_norm": 0.01}],
+     {"schedule": "constant"}, {"schedule": "cosine"}, {"schedule": "inverse_sqrt"},
+     {"schedule": "constant_with_warmup", "warmup_steps": 3}, {"max_gradient_norm": 0.01}, {"accumulation": 2},
+     {"label_smoothing": 0.2}, {"precision": "bfloat16"}, {"patience": 5}],
 )  # fmt: skip
 def test_every_setting_acts(tiny_t5: LoadedModel, trained: Trained, changes: dict[str, object]) -> None:
     """No setting is without effect on the weights."""

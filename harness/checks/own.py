@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from transformers import PreTrainedModel
 
@@ -31,6 +31,13 @@ from harness.training import fine_tune
 
 ROWS = {"train": 200, "eval": 100}
 """How many rows of each split the checks look at, at most."""
+KINDS: dict[str, Literal["linear", "cosine", "constant"]] = {
+    "linear": "linear",
+    "cosine": "cosine",
+    "constant": "constant",
+    "constant_with_warmup": "constant",
+}
+"""The schedules of the settings that checks know, in their words."""
 
 
 def pipeline_of(experiment: Experiment) -> Pipeline:
@@ -50,7 +57,7 @@ def pipeline_of(experiment: Experiment) -> Pipeline:
             group_column=next(iter(own.task.context_columns), None),
             prefix=str(encoding["prefix"]) if "prefix" in encoding else None,
             learning_rate=training.learning_rate,
-            schedule=training.schedule,
+            schedule=KINDS.get(training.schedule),
             warmup_steps=training.warmup_steps,
             weight_decay=training.weight_decay,
             labels=own.task.name_labels(own.splits.train) or None,
@@ -123,17 +130,26 @@ class _Own:
         return copy.deepcopy(self.base.model)
 
     def train(
-        self, model: PreTrainedModel, records: Sequence[Record], *, seed: int = 0, epochs: int = 4, batch_size: int = 8
+        self,
+        model: PreTrainedModel,
+        records: Sequence[Record],
+        *,
+        seed: int = 0,
+        epochs: int = 4,
+        batch_size: int = 8,
+        accumulation: int = 1,
     ) -> PreTrainedModel:
         encoded = self.form.encode(self.to_rows(records), self.base)
         settings = self.experiment.training.model_copy(
-            update={"seed": seed, "epochs": epochs, "batch_size": batch_size}
+            update={"seed": seed, "epochs": epochs, "batch_size": batch_size, "accumulation": accumulation}
         )
         lesson = Lesson(
             tokenizer=self.base.tokenizer,
             features=flatten(encoded),
             collator=self.form.make_collator(self.base),
             loss=self.form.make_loss(self.base, encoded),
+            smooths=self.form.smooths,
+            groups=[number for number, row in enumerate(encoded) for _ in row.features],
         )
         return fine_tune(model, lesson, settings).model
 

@@ -8,6 +8,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,22 @@ if TYPE_CHECKING:
     from harness.report.account import Account
 
 ALL = "all"
-"""Stands for every task."""
+"""Stands for every task, or for every method."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where runs are written, where stored arms are, and who else is told."""
+
+    runs: Path
+    baselines: Path
+    trackers: tuple[str, ...] = ()
 
 
 @click.command("run")
 @click.argument("experiment", required=False)
 @click.option("--task", help="What is learned, as summarization; all: each task's embedded experiment, in one table.")
-@click.option("--method", help="How the weights change, as full.")
+@click.option("--method", help="How the model is adapted, as full; all: every method, compared.")
 @click.option("--model", help="tiny-t5, a checkpoint folder, or a hub id.")
 @click.option(
     "--data",
@@ -51,7 +61,7 @@ ALL = "all"
     help="Send the results to mlflow, tensorboard or wandb as well.",
 )  # fmt: skip
 @click.option(
-    "--table", "document", type=click.Path(path_type=Path), help="With --task all: the document to put the table into."
+    "--table", "document", type=click.Path(path_type=Path), help="With all: the document to put the tables into."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @click.pass_context
@@ -78,18 +88,38 @@ def run_command(
     named = {"task": task, "method": method, "model.name": model, "data.source": data, "training.seed": seed}
     settings: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     given = dict(map(parse_change, changes))
+    places = Places(runs=runs, baselines=baselines, trackers=trackers)
+    if task == ALL and method == ALL:
+        raise SettingsError("All methods of all tasks are asked for.", fix="Name the task, or the method.")
     if task == ALL:
-        from harness.cli.several import execute_all, list_experiments
+        from harness.cli.several import list_tasks, run_tasks
 
         del settings["task"]
-        chosen = [each.override(settings | given) for each in list_experiments(experiment, data)]
-        context.exit(execute_all(chosen, runs=runs, baselines=baselines, trackers=trackers, document=document))
+        chosen = [_choose(each, settings, given) for each in list_tasks(experiment, data)]
+        context.exit(run_tasks(chosen, document=document, places=places))
     one = load_experiment(experiment, task=task)
     if data is not None and data != one.data.source:
         # Other rows are another experiment. Its settings were not chosen for them: there may be fewer, or some twice.
         settings |= {"name": name_experiment(one, data), "data.allow_fewer": True, "data.deduplicate": True}
-    one = one.override(settings | given)
-    context.exit(execute(one, runs=runs, baselines=baselines, trackers=trackers, as_json=as_json))
+    if method == ALL:
+        from harness.cli.several import list_methods, run_methods
+
+        del settings["method"]
+        context.exit(run_methods(list_methods(one.override(settings | given)), document=document, places=places))
+    context.exit(execute(_choose(one, settings, given), as_json=as_json, places=places))
+
+
+def _choose(experiment: Experiment, named: dict[str, object], given: dict[str, object]) -> Experiment:
+    """The experiment with what was named and given; with another method it is another experiment, and says so."""
+    changed = experiment.override(named | given)
+    if changed.method == experiment.method or "name" in given:
+        return changed
+    return changed.override({"name": name_for_method(changed, changed.method, instead_of=experiment.method)})
+
+
+def name_for_method(experiment: Experiment, method: str, *, instead_of: str) -> str:
+    """The name of an experiment with another method, as ``summarization-lora`` for ``summarization-full``."""
+    return f"{experiment.name.removesuffix(f'-{instead_of}')}-{method}"[:100]
 
 
 def name_experiment(experiment: Experiment, data: str) -> str:
@@ -98,9 +128,7 @@ def name_experiment(experiment: Experiment, data: str) -> str:
     return f"{experiment.name}-{plain}"[:100]
 
 
-def execute(
-    experiment: Experiment, *, runs: Path, baselines: Path, trackers: tuple[str, ...] = (), as_json: bool
-) -> int:
+def execute(experiment: Experiment, *, places: Places, as_json: bool) -> int:
     """Run, write the run's folder, print the verdict; returns the exit code."""
 
     def show(done: Run, folder: Path) -> None:
@@ -114,17 +142,10 @@ def execute(
 
             print_run(done, Console())
 
-    return perform(experiment, runs=runs, baselines=baselines, trackers=trackers, show=show).verdict.exit_code
+    return perform(experiment, places, show=show).verdict.exit_code
 
 
-def perform(
-    experiment: Experiment,
-    *,
-    runs: Path,
-    baselines: Path,
-    trackers: tuple[str, ...] = (),
-    show: Callable[[Run, Path], None] = lambda *_: None,
-) -> Run:
+def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path], None] = lambda *_: None) -> Run:
     """Run, write the run's folder, show it, and tell the trackers."""
     quiet_libraries()
     from harness.checks.own import audit_experiment
@@ -134,16 +155,18 @@ def perform(
     from harness.report.markdown import append_summary
     from harness.trackers import require_tracker
 
-    require_writable(runs, experiment.name)
-    for tracker in trackers:
+    require_writable(places.runs, experiment.name)
+    for tracker in places.trackers:
         require_tracker(tracker)
-    done = run(experiment, baselines=baselines, audit=audit_experiment, say=lambda line: click.echo(line, err=True))
-    folder = write_run(done, runs)
+    done = run(
+        experiment, baselines=places.baselines, audit=audit_experiment, say=lambda line: click.echo(line, err=True)
+    )
+    folder = write_run(done, places.runs)
     account = give_account(done)
     append_summary(account)
     show(done, folder)
     click.echo(f"Written to {folder}", err=True)
-    for tracker in trackers:
+    for tracker in places.trackers:
         click.echo(send(tracker, account, folder), err=True)
     return done
 

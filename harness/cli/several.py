@@ -1,18 +1,26 @@
-"""``harness run --task all``: the embedded experiment of every task, in one table."""
+"""Several experiments in one go: every task (``--task all``), or every method of a task (``--method all``)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.run import perform
+from harness.cli.run import Places, name_for_method, perform
 from harness.config import Experiment, load_experiment
-from harness.errors import SettingsError
+from harness.errors import SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from harness.experiment import Run
+    from harness.metrics.metric import Table
+
+Tabulate = Callable[[Sequence["Run"], Mapping[str, str]], tuple["Table", ...]]
+"""From the runs, and what was skipped for which reason, to the tables that show them."""
 
 
-def list_experiments(experiment: str | None, data: str | None) -> list[Experiment]:
+def list_tasks(experiment: str | None, data: str | None) -> list[Experiment]:
     """The embedded experiment of every task.
 
     Args:
@@ -33,36 +41,93 @@ def list_experiments(experiment: str | None, data: str | None) -> list[Experimen
     return [load_experiment(f"{name}-full") for name in TASKS]
 
 
-def execute_all(
-    experiments: Sequence[Experiment],
-    *,
-    runs: Path,
-    baselines: Path,
-    trackers: tuple[str, ...],
-    document: Path | None,
-) -> int:
-    """Run one after another and print one table; returns the gravest exit code."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def list_methods(experiment: Experiment) -> list[Experiment]:
+    """The experiment with every method, each by a name of its own: a stored baseline is that of one method."""
+    from harness.methods import METHODS
 
+    return [
+        experiment.override({"method": name, "name": name_for_method(experiment, name, instead_of=experiment.method)})
+        for name in METHODS
+    ]
+
+
+def run_tasks(experiments: Sequence[Experiment], *, places: Places, document: Path | None) -> int:
+    """Run every task and print one table; returns the gravest exit code."""
     from harness.gate import gravest
-    from harness.report.account import give_account
-    from harness.report.several import NARROW, TITLES, list_runs, require_place, write_runs
+    from harness.report.several import NARROW, tabulate_runs
+
+    done = _run_each(experiments, tabulate_runs, places=places, document=document, narrow=NARROW)
+    return gravest([run.verdict.exit_code for run in done])
+
+
+def run_methods(experiments: Sequence[Experiment], *, places: Places, document: Path | None) -> int:
+    """Run every method that applies and print what each brought and took, and which differ.
+
+    A method that does not fit the task or the model is left out, and the reason is shown. The first has to fit.
+
+    Returns:
+        0 where methods were compared, however each did against its base; 4 where fewer than two were left.
+    """
+    from harness.gate import ExitCode
+    from harness.report.methods import NARROW, tabulate_methods
+
+    done = _run_each(experiments, tabulate_methods, places=places, document=document, narrow=NARROW, skip_unfit=True)
+    return ExitCode.PASSED if len(done) > 1 else ExitCode.NOT_COMPARABLE
+
+
+def _run_each(
+    experiments: Sequence[Experiment],
+    tabulate: Tabulate,
+    *,
+    places: Places,
+    document: Path | None,
+    narrow: Collection[str],
+    skip_unfit: bool = False,
+) -> list[Run]:
+    """Run one after another, and print the tables; into the document as well, where one is named."""
+    from harness.report.several import require_place, write_tables
 
     if document is not None:
         require_place(document)
-    done = []
+    done: list[Run] = []
+    skipped: dict[str, str] = {}
     for number, experiment in enumerate(experiments, start=1):
         click.echo(f"[{number}/{len(experiments)}] {experiment.name}", err=True)
-        done.append(perform(experiment, runs=runs, baselines=baselines, trackers=trackers))
-    accounts = [give_account(run) for run in done]
+        try:
+            done.append(perform(experiment, places))
+        except UsageError as error:
+            if not (skip_unfit and done):
+                raise
+            skipped[experiment.method] = str(error)
+            click.echo(f"{experiment.method} is left out: {error}", err=True)
+    tables = tabulate(done, skipped)
     if document is not None:
-        write_runs(accounts, document)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for title in NARROW:
-        table.add_column(title, no_wrap=True, justify="left" if title in {"task", "metric", "verdict"} else "right")
-    for line in list_runs(accounts):
-        table.add_row(*(cell for title, cell in zip(TITLES, line, strict=True) if title in NARROW))
-    Console().print(table)
-    return gravest([run.verdict.exit_code for run in done])
+        write_tables(tables, document)
+    _print(tables, narrow)
+    return done
+
+
+def _print(tables: Sequence[Table], narrow: Collection[str]) -> None:
+    """Print tables; of those with many columns the ones that 80 characters have room for."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as Shown
+    from rich.text import Text
+
+    console = Console()
+    for table in tables:
+        places = [
+            n for n, column in enumerate(table.columns) if column in narrow or not set(narrow) <= {*table.columns}
+        ]
+        shown = Shown(
+            title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+        )
+        for place in places:
+            shown.add_column(table.columns[place], justify="right" if _are_numbers(table, place) else "left")
+        for line in table.rows:
+            shown.add_row(*(Text(str(line[place])) for place in places))
+        console.print(shown)
+
+
+def _are_numbers(table: Table, place: int) -> bool:
+    return all(str(line[place])[:1] in "0123456789+-" for line in table.rows)

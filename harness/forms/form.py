@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.config import Experiment
 from harness.data.rows import Row
@@ -30,6 +30,8 @@ class Form(ABC):
 
     task: Task
     experiment: Experiment
+    smooths: ClassVar[bool] = False
+    """Whether the loss of `make_loss` smooths labels."""
 
     @abstractmethod
     def load(self, rows: Sequence[Row]) -> LoadedModel:

@@ -30,6 +30,8 @@ from harness.tasks.task import Collator, EncodedRow, flatten
 class SequenceHead(Form):
     """The loss is the cross-entropy of each row's label, averaged over the rows of a batch."""
 
+    smooths = True
+
     def load(self, rows: Sequence[Row]) -> LoadedModel:
         """Load the model with a head for the labels; a head that it has for these very labels is kept as it is.
 
@@ -100,8 +102,8 @@ class SequenceHead(Form):
         )
 
     def make_loss(self, loaded: LoadedModel, encoded: Sequence[EncodedRow]) -> Loss:
-        """Cross-entropy, with the classes weighted as the experiment wants."""
-        classes = loaded.model.num_labels
+        """Cross-entropy, with the classes weighted and the labels smoothed as the experiment wants."""
+        classes, smoothing = loaded.model.num_labels, self.experiment.training.label_smoothing
         if self.experiment.head.class_weights == "balanced":
             weights = balance_classes([example["labels"] for example in flatten(encoded)], classes)
         else:
@@ -109,7 +111,9 @@ class SequenceHead(Form):
 
         def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
             logits = outputs["logits"].float()
-            nats = torch.nn.functional.cross_entropy(logits, labels, weight=weights.to(logits), reduction="sum")
+            nats = torch.nn.functional.cross_entropy(
+                logits, labels, weight=weights.to(logits), label_smoothing=smoothing, reduction="sum"
+            )
             return nats / (len(labels) if num_items_in_batch is None else num_items_in_batch)
 
         return loss

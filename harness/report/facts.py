@@ -33,6 +33,8 @@ def describe_run(run: Run) -> Facts:
             "first_loss": run.losses[0] if run.losses else None,
             "last_loss": run.losses[-1] if run.losses else None,
             "trainable_parameters": run.trainable_parameters,
+            "held_out_losses": [_finite(loss) for loss in run.held_out_losses],
+            **({} if run.cost is None else dataclasses.asdict(run.cost)),
         },
         "seconds": run.seconds,
         "tables": {role: [dataclasses.asdict(table) for table in tables] for role, tables in run.tables.items()},

@@ -1,23 +1,32 @@
-"""Several runs in one table: what each started from, where it came to, and how long it took."""
+"""Several tasks in one table: what each run started from, where it came to, and how long it took."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
+from harness.metrics.metric import Table
+from harness.report.account import give_account
 from harness.report.markdown import write_table
 from harness.report.wording import say_number
 
 if TYPE_CHECKING:
+    from harness.experiment import Run
     from harness.report.account import Account
 
 TITLES = ("task", "model", "metric", "base", "tuned", "delta", "interval", "rows", "seconds", "verdict")
 NARROW = ("task", "metric", "base", "tuned", "delta", "rows", "seconds", "verdict")
 """The columns that 80 characters have room for."""
 BEGIN, END = "<!-- runs -->", "<!-- end -->"
-"""Between these lines a document holds the table."""
+"""Between these lines a document holds the tables."""
+
+
+def tabulate_runs(runs: Sequence[Run], skipped: Mapping[str, str]) -> tuple[Table, ...]:
+    """The one table of runs of several tasks, of which none is skipped."""
+    lines = list_runs(map(give_account, runs))
+    return (Table(title="Base and tuned", columns=TITLES, rows=tuple(lines)),)
 
 
 def list_runs(accounts: Iterable[Account]) -> list[tuple[str, ...]]:
@@ -50,15 +59,24 @@ def _describe(account: Account) -> tuple[str, ...]:
     )
 
 
-def write_runs(accounts: Sequence[Account], document: Path) -> None:
-    """Put the table into a document, in the place of the one it holds.
+def write_tables(tables: Sequence[Table], document: Path) -> None:
+    """Put tables into a document, in the place of those it holds; a title stands above each where there are several.
 
     Raises:
-        UsageError: the document has no place for it.
+        UsageError: the document has no place for them.
     """
     before, after = require_place(document)
-    table = "\n".join(write_table(TITLES, list_runs(accounts)))
-    document.write_text(f"{before}{BEGIN}\n{table}\n{END}\n{after}", encoding="utf-8", newline="\n")
+    shown = [
+        "\n".join([*([f"{table.title}:", ""] if len(tables) > 1 else []), *write_table(table.columns, _texts(table))])
+        for table in tables
+    ]
+    text = "\n\n".join(shown)
+    document.write_text(f"{before}{BEGIN}\n{text}\n{END}\n{after}", encoding="utf-8", newline="\n")
+
+
+def _texts(table: Table) -> list[list[str]]:
+    """The cells of a table; no text may part one in two."""
+    return [[" ".join(str(cell).split()).replace("|", "\\|") for cell in line] for line in table.rows]
 
 
 def require_place(document: Path) -> tuple[str, str]:

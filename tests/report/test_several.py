@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.several import list_experiments
+from harness.cli.several import list_tasks
 from harness.errors import SettingsError, UsageError
 from harness.gate import ExitCode, gravest
 from harness.report.account import give_account
-from harness.report.several import BEGIN, END, TITLES, list_runs, write_runs
+from harness.report.several import BEGIN, END, TITLES, list_runs, tabulate_runs, write_tables
 from harness.tasks import TASKS
 from tests.runs import make_run
 
@@ -32,14 +32,14 @@ def test_table_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     """The rest of the document stays; written twice it is the same."""
     document = tmp_path / "page.md"
     document.write_text(f"# Title\n{BEGIN}\nold\n{END}\nrest\n", encoding="utf-8")
-    accounts = [give_account(make_run([1.0] * 12, [9.0] * 12))] * 2
-    write_runs(accounts, document)
+    tables = tabulate_runs([make_run([1.0] * 12, [9.0] * 12)] * 2, {})
+    write_tables(tables, document)
     once = document.read_text(encoding="utf-8")
     assert once.startswith(f"# Title\n{BEGIN}\n| task |")
     assert once.endswith(f"{END}\nrest\n")
     assert "old" not in once
     assert once.count("summarization") == 2
-    write_runs(accounts, document)
+    write_tables(tables, document)
     assert document.read_text(encoding="utf-8") == once
 
 
@@ -50,17 +50,17 @@ def test_document_without_a_place_is_an_error(tmp_path: Path, content: str | Non
     if content is not None:
         document.write_text(content, encoding="utf-8")
     with pytest.raises(UsageError, match=r"cannot be read|has no place"):
-        write_runs([], document)
+        write_tables((), document)
     assert content is None or document.read_text(encoding="utf-8") == content
 
 
 def test_all_means_every_task_and_nothing_else() -> None:
     """Each task has an embedded experiment; an experiment or data beside "all" is a contradiction."""
-    assert [experiment.task for experiment in list_experiments(None, None)] == list(TASKS)
+    assert [experiment.task for experiment in list_tasks(None, None)] == list(TASKS)
     with pytest.raises(SettingsError, match='"seed-notebook" belongs to one task'):
-        list_experiments("seed-notebook", None)
+        list_tasks("seed-notebook", None)
     with pytest.raises(SettingsError, match=r'"rows\.csv" belongs to one task'):
-        list_experiments(None, "rows.csv")
+        list_tasks(None, "rows.csv")
 
 
 def test_gravest_code_counts() -> None:

@@ -1,0 +1,81 @@
+"""The methods of one experiment side by side: what each brought, what it took, and which really differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from harness.metrics.metric import Table
+from harness.pairs import Pair, compare_pairs
+from harness.report.wording import say_number
+from harness.tasks import TASKS
+
+if TYPE_CHECKING:
+    from harness.experiment import Run
+
+TITLES = ("method", "base", "tuned", "delta", "interval", "trainable", "seconds", "peak memory", "on disk", "verdict")
+NARROW = ("method", "base", "tuned", "delta", "trainable", "seconds", "peak memory", "on disk", "verdict")
+"""The columns that 80 characters have room for."""
+PAIR_TITLES = ("pair", "difference", "interval", "p (adj.)", "better")
+UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+
+
+def tabulate_methods(runs: Sequence[Run], skipped: Mapping[str, str]) -> tuple[Table, ...]:
+    """The tables of the methods, of their pairs, and of those that do not apply.
+
+    Args:
+        runs: a run for each method, on the same rows.
+        skipped: method to the reason why it was not run.
+    """
+    experiment = runs[0].experiment
+    headline = TASKS[experiment.task].headline
+    arms = {run.experiment.method: (run.tuned, *run.others) for run in runs}
+    model = runs[0].base.manifest.model.name
+    found = [
+        Table(
+            title=f"{experiment.task}, {model}: {headline}, {len(runs[0].base.rows)} rows",
+            columns=TITLES,
+            rows=tuple(_describe(run, headline) for run in runs),
+        )
+    ]
+    if pairs := compare_pairs(arms, headline, experiment.gate):
+        title = f"Pairs: p is adjusted for all {len(pairs)} (sign flips, max-T); better at {experiment.gate.level:g}"
+        found.append(Table(title=title, columns=PAIR_TITLES, rows=tuple(map(_describe_pair, pairs))))
+    if skipped:
+        found.append(Table(title="Not run", columns=("method", "reason"), rows=tuple(skipped.items())))
+    return tuple(found)
+
+
+def _describe(run: Run, headline: str) -> tuple[str, ...]:
+    entry = next(entry for entry in run.verdict.comparisons.tuned_base.metrics if entry.metric == headline)
+    cost = run.cost
+    return (
+        run.experiment.method,
+        f"{entry.against:.2f}",
+        f"{entry.candidate:.2f}",
+        f"{entry.delta:+.2f}",
+        f"{say_number(entry.low)} … {say_number(entry.high)}",
+        f"{run.trainable_parameters:,}",
+        f"{run.seconds['tune'] / run.experiment.repeats:.1f}",
+        "-" if cost is None else say_bytes(cost.peak_bytes),
+        "-" if cost is None else say_bytes(cost.stored_bytes),
+        str(run.verdict.comparisons.tuned_base.outcome),
+    )
+
+
+def _describe_pair(pair: Pair) -> tuple[str, ...]:
+    return (
+        f"{pair.one} - {pair.other}",
+        f"{pair.delta:+.2f}",
+        f"{say_number(pair.low)} … {say_number(pair.high)}",
+        f"{pair.p:.4f}",
+        pair.better or "not told apart",
+    )
+
+
+def say_bytes(count: int) -> str:
+    """Bytes in the unit that leaves one to three digits before the point."""
+    for size, unit in UNITS:
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"

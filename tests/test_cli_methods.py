@@ -1,0 +1,92 @@
+"""``harness run --method all``: the methods that apply, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.cli.several import list_methods
+from harness.config import TrainingSettings, load_experiment
+from harness.errors import ModelError
+from harness.methods import METHODS, Course
+from harness.report.several import BEGIN, END
+from harness.training import Trained, fine_tune
+from tests.small import SMALL
+
+
+def tune_briefly(model: object, course: Course, settings: TrainingSettings) -> Trained:
+    """One epoch instead of two."""
+    return fine_tune(course.loaded.model, course, settings.model_copy(update={"epochs": 1}))
+
+
+def refuse(model: object, course: Course, settings: TrainingSettings) -> Trained:
+    """A method for another kind of model."""
+    raise ModelError("This model has no ears.", fix="Name one that has.")
+
+
+@pytest.fixture
+def three_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full fine-tuning, a brief one, and one that does not apply."""
+    here = "tests.test_cli_methods:"
+    places = {"full": "harness.methods.full:tune", "brief": f"{here}tune_briefly", "deaf": f"{here}refuse"}
+    monkeypatch.setattr(METHODS, "_places", places)
+
+
+def run_all(folder: Path, *more: str) -> int:
+    """``harness run --method all`` on the small experiment."""
+    values = {name: value for name, value in SMALL.items() if name != "gate.require"}
+    changes = [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
+    places = ["--runs", str(folder / "runs"), "--baselines", str(folder / "none")]
+    return int(main_with(["run", "summarization-full", "--method", "all", *changes, *places, *more]))
+
+
+def main_with(arguments: list[str]) -> int:
+    """The command line with these arguments."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["harness", *arguments])
+        return int(main())
+
+
+@pytest.mark.usefixtures("three_methods")
+def test_methods_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each that applies has a line, a run of its own and a pair with each other; the reason for the last is said."""
+    page = tmp_path / "page.md"
+    page.write_text(f"# Methods\n{BEGIN}\n{END}\n", encoding="utf-8")
+    assert run_all(tmp_path, "--table", str(page)) == 0
+    text = page.read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert [line.split(" | ")[0] for line in lines] == [
+        "| method", "| ---", "| full", "| brief", "| pair", "| ---", "| full - brief", "| method", "| ---", "| deaf",
+    ]  # fmt: skip
+    assert "This model has no ears. Name one that has." in lines[-1]
+    assert {folder.name for folder in (tmp_path / "runs").iterdir() if folder.is_dir()} == {
+        "summarization-full",
+        "summarization-brief",
+    }
+    assert "deaf is left out" in capsys.readouterr().err
+
+
+def test_one_method_alone_is_no_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nothing is left to compare with, the exit code says so; what no method can do is an error as ever."""
+    monkeypatch.setattr(METHODS, "_places", {"full": "harness.methods.full:tune"})
+    assert run_all(tmp_path, "--set", "training.epochs=1") == 4
+    assert run_all(tmp_path, "--set", "data.train_rows=0") == 2
+    assert "data.train_rows" in capsys.readouterr().err
+
+
+def test_all_of_all_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every method of every task has no one table."""
+    assert main_with(["run", "--task", "all", "--method", "all"]) == 2
+    assert "Name the task, or the method." in capsys.readouterr().err
+
+
+def test_each_method_has_a_name_of_its_own() -> None:
+    """No method is judged against the stored baseline of another; the rest of the experiment is the same."""
+    experiment = load_experiment("summarization-full")
+    for each in list_methods(experiment):
+        assert each.name == f"summarization-{each.method}"
+        assert each.override({"name": experiment.name, "method": experiment.method}) == experiment
