@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from harness.config import Experiment
 from harness.errors import SettingsError
-from harness.methods.parameter_efficient import PeftMethod, say_layers
+from harness.methods.parameter_efficient import PeftMethod, list_linear_layers
 
 QUERY_AND_VALUE = (("query", "value"), ("q_proj", "v_proj"), ("q", "v"), ("query_key_value",), ("c_attn",))
 """What the first paper adapts, by the names that it has in architectures that PEFT does not know."""
@@ -25,12 +25,18 @@ def make_config(experiment: Experiment, model: PreTrainedModel) -> LoraConfig:
         SettingsError: the targets are to be found, and there are none of the usual names.
     """
     own = experiment.lora
-    targets = find_targets(model) if own.targets == "auto" else own.targets
+    match own.targets:
+        case "all-linear":
+            targets: str | list[str] = list_linear_layers(model)
+        case "auto":
+            targets = find_targets(model)
+        case names:
+            targets = list(names)
     return LoraConfig(
         r=own.rank,
         lora_alpha=own.alpha,
         lora_dropout=own.dropout,
-        target_modules=targets if isinstance(targets, str) else list(targets),
+        target_modules=targets,
         use_rslora=own.rslora,
         use_dora=own.dora,
     )
@@ -50,7 +56,7 @@ def find_targets(model: PreTrainedModel) -> str | list[str]:
             return list(names)
     raise SettingsError(
         f'PEFT does not know which layers of a "{model.config.model_type}" to adapt, and none is called as a query.',
-        fix=f'Set lora.targets = "all-linear", or ends of names: {say_layers(model)}.',
+        fix=f'Set lora.targets = "all-linear", or to ends of names: {", ".join(list_linear_layers(model))}.',
     )
 
 

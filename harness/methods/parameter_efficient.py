@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from harness.config import Experiment, TrainingSettings
 from harness.errors import SameWeightsError, SettingsError, StrayWeightsError
@@ -69,9 +70,10 @@ class PeftMethod:
             try:
                 return get_peft_model(copy.deepcopy(model), config)
             except ValueError as error:  # so PEFT says that layers are not there, or of another kind
+                layers = ", ".join(list_linear_layers(model))
                 raise SettingsError(
                     f"The adapter does not fit the model: {str(error).strip().splitlines()[0].rstrip('.')}.",
-                    fix=f"Set {self.name}.targets to ends of its layers' names, as {say_layers(model)}.",
+                    fix=f"Set {self.name}.targets to ends of its layers' names, as {layers}.",
                 ) from error
 
     def train(
@@ -105,10 +107,16 @@ def name_task(model: PreTrainedModel, form: Form) -> str | None:
     return "SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM"
 
 
-def say_layers(model: PreTrainedModel) -> str:
-    """The ends of the names of the linear layers, once each."""
-    linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
-    return ", ".join(sorted(linear))
+def list_linear_layers(model: PreTrainedModel) -> list[str]:
+    """The ends of the names of the linear layers of the pretrained body, once each, without the output layer."""
+    output = model.get_output_embeddings()
+    return sorted(
+        {
+            name.rpartition(".")[2]
+            for name, module in model.base_model.named_modules()
+            if isinstance(module, torch.nn.Linear | Conv1D) and module is not output
+        }
+    )
 
 
 def require_only_adapter_moved(before: PeftModel, after: PreTrainedModel) -> None:
