@@ -7,7 +7,13 @@ from collections.abc import Callable
 import pytest
 import torch
 from peft import get_peft_model
-from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel, T5Config, T5ForConditionalGeneration
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    PreTrainedModel,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from harness.methods.bottleneck import BottleneckConfig, BottleneckLayer
 from tests.methods.adapted import excite, logits_of
