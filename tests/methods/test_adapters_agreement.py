@@ -1,4 +1,4 @@
-"""Bottlenecks compute what the ``adapters`` library computes; ``tox -e adapters`` has the transformers that it needs."""
+"""Bottlenecks compute what the ``adapters`` library computes; ``tox -e adapters`` has what that needs."""
 
 from __future__ import annotations
 

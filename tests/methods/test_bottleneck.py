@@ -21,7 +21,7 @@ def test_new_adapters_change_nothing(model: str) -> None:
 
 
 def test_layer_adds_up_of_activation_of_down() -> None:
-    """h + up(gelu(down(h))) of the layer's own output h, biases included."""
+    """A layer gives h + up(gelu(down(h))) of its own output h, biases included."""
     layer = BottleneckLayer(torch.nn.Linear(6, 8), "default", BottleneckConfig(reduction_factor=2, activation="gelu"))
     excite(layer, "bottleneck")
     down, up = layer.bottleneck_down["default"], layer.bottleneck_up["default"]

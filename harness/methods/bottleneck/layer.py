@@ -44,7 +44,7 @@ class BottleneckLayer(torch.nn.Module, BaseTunerLayer):  # type: ignore[misc]  #
         width = getattr(base, "out_features", None) or getattr(base, "nf", None)
         if width is None:
             raise UsageError(
-                f"A bottleneck cannot stand behind a {type(base).__name__}, which does not say how wide its outputs are.",
+                f"A bottleneck cannot stand behind a {type(base).__name__}, whose width is not known.",
                 fix="Name linear layers as target_modules: the last of each sublayer.",
             )
         narrow = max(1, width // config.reduction_factor)

@@ -39,7 +39,7 @@ class BottleneckModel(BaseTuner):  # type: ignore[misc]  # the base class is unt
             peft_config.target_modules = write_pattern(peft_config.placement)
         return peft_config
 
-    def _create_and_replace(
+    def _create_and_replace(  # noqa: PLR0917 - PEFT calls it by position
         self,
         peft_config: BottleneckConfig,
         adapter_name: str,
