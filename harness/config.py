@@ -183,6 +183,41 @@ class TrainingSettings(Settings):
         return self
 
 
+class LoraSettings(Settings):
+    """Low-rank changes of the layers' matrices: W + scale B A, where B and A are all that learns."""
+
+    rank: Count = 8
+    alpha: float = Field(16.0, gt=0)
+    """The change is scaled by alpha / rank."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: Literal["auto", "all-linear"] | Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = (
+        "all-linear"
+    )
+    """Which layers: all linear ones but the output, those that PEFT takes for the architecture, or ends of names."""
+    rslora: bool = False
+    """Scale by alpha / sqrt(rank) instead (Kalajdzievski 2023), so that high ranks learn as fast as low ones."""
+    dora: bool = False
+    """Learn each column's length apart from its direction (Liu et al. 2024)."""
+    learning_rate_factor: float = Field(10.0, gt=0)
+    """Times ``training.learning_rate``, which is meant for all weights: the best rate of LoRA is about ten times that
+    of full fine-tuning (Schulman and others 2025, "LoRA Without Regret"). Set 1 to give the rate itself there."""
+
+
+class AdapterSettings(Settings):
+    """Bottleneck layers behind sublayers: h + up(activation(down(h))), and they are all that learns."""
+
+    placement: Literal["houlsby", "pfeiffer"] = "houlsby"
+    """Behind attention and feed-forward (Houlsby et al. 2019), or behind feed-forward only (Pfeiffer et al. 2021)."""
+    reduction_factor: Count = 4
+    """The width of the model divided by that of the bottleneck."""
+    activation: str = "relu"
+    """A name that transformers knows, as ``gelu``."""
+    targets: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
+    """Ends of the names of the layers that get a bottleneck, in place of those that ``placement`` finds."""
+    learning_rate_factor: float = Field(5.0, gt=0)
+    """Times ``training.learning_rate``, which is meant for all weights. Set 1 to give the rate itself there."""
+
+
 class GenerationSettings(Settings):
     """How text is generated; names and meanings are those of transformers' ``GenerationConfig``."""
 
@@ -238,6 +273,8 @@ class Experiment(Settings):
     encoding: EncodingSettings = EncodingSettings()
     head: HeadSettings = HeadSettings()
     training: TrainingSettings = TrainingSettings()
+    lora: LoraSettings = LoraSettings()
+    adapters: AdapterSettings = AdapterSettings()
     generation: GenerationSettings = GenerationSettings()
     gate: GateSettings = GateSettings()
     checks: CheckSettings = CheckSettings()

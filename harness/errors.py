@@ -18,7 +18,8 @@
     │   └── NonFiniteLossError    the loss became infinite or not a number
     └── IdentityError             what should be two models is one
         ├── BaseChangedError      training changed the base
-        └── SameWeightsError      base and tuned have equal weights
+        ├── SameWeightsError      base and tuned have equal weights
+        └── StrayWeightsError     weights moved that are not saved with the adapter
 """
 
 from __future__ import annotations
@@ -154,4 +155,11 @@ class SameWeightsError(IdentityError):
 
     Causes: the base was trained in place, the learning rate was 0, the wrong checkpoint was loaded. Fix: load a fresh
     base, and look at the loss curve.
+    """
+
+
+class StrayWeightsError(IdentityError):
+    """Training moved weights of the base that are not saved with the adapter.
+
+    Causes: a layer that was left unfrozen. Fix: freeze all that is not the adapter, or save it with the adapter.
     """

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from transformers import PreTrainedModel
 
+from harness.checks.own_adapters import with_adapters
 from harness.checks.pipeline import Declared, Pipeline
 from harness.checks.report import AuditReport
 from harness.checks.suite import audit, load_pipeline
@@ -21,6 +22,8 @@ from harness.data.rows import Row, Splits
 from harness.data.source import load_splits
 from harness.forms import Form, choose_form
 from harness.lesson import Lesson
+from harness.methods import METHODS
+from harness.methods.parameter_efficient import PeftMethod
 from harness.metrics import METRICS
 from harness.metrics.metric import Output
 from harness.metrics.scorer import Scorer, choose_scores
@@ -75,7 +78,9 @@ def pipeline_of(experiment: Experiment) -> Pipeline:
         metric=own.score_texts,
     )
     parts: dict[str, Any] = {**own.form.name_parts(own.predict_texts)}
-    return replace(pipeline, **parts)
+    pipeline = replace(pipeline, **parts)
+    method = METHODS[experiment.method]
+    return with_adapters(pipeline, method, own.form, train=own.train) if isinstance(method, PeftMethod) else pipeline
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
@@ -143,6 +148,9 @@ class _Own:
         settings = self.experiment.training.model_copy(
             update={"seed": seed, "epochs": epochs, "batch_size": batch_size, "accumulation": accumulation}
         )
+        method = METHODS[self.experiment.method]
+        if isinstance(method, PeftMethod):
+            settings = method.scale_rate(self.experiment, settings)
         lesson = Lesson(
             tokenizer=self.base.tokenizer,
             features=flatten(encoded),

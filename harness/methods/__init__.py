@@ -3,6 +3,13 @@
 from harness.methods.method import Adapted, Course, Method
 from harness.registry import Registry
 
-METHODS: Registry[Method] = Registry("method", {"full": "harness.methods.full:tune"})
+METHODS: Registry[Method] = Registry(
+    "method",
+    {
+        "full": "harness.methods.full:tune",
+        "lora": "harness.methods.lora:tune",
+        "adapters": "harness.methods.adapters:tune",
+    },
+)
 
 __all__ = ["METHODS", "Adapted", "Course", "Method"]
