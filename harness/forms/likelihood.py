@@ -35,6 +35,8 @@ def measure_likelihood(
                     for name, values in collator([dict(rows[index].features[0]) for index in indices]).items()
                 }
                 logits, labels = model(**batch).logits, batch["labels"]
+                # A soft prompt stands before the text, and has logits but no labels.
+                logits = logits[:, -labels.shape[1] :]
                 if not model.config.is_encoder_decoder:
                     logits, labels = logits[:, :-1], labels[:, 1:]
                 nats = torch.nn.functional.cross_entropy(

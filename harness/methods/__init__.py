@@ -3,6 +3,8 @@
 from harness.methods.method import Adapted, Course, Method
 from harness.registry import Registry
 
-METHODS: Registry[Method] = Registry("method", {"full": "harness.methods.full:tune"})
+METHODS: Registry[Method] = Registry(
+    "method", {"full": "harness.methods.full:tune", "prompt": "harness.methods.prompt:tune"}
+)
 
 __all__ = ["METHODS", "Adapted", "Course", "Method"]
