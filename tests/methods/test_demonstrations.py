@@ -133,7 +133,12 @@ def test_fewer_demonstrations_are_part_of_more() -> None:
 
 @pytest.mark.parametrize(
     ("template", "message"),
-    [("Say {text}: {input}", "place {text}"), ("Hello", "no {input}"), ("{input.x}", "{input.x}"), ("{input!r}", "{input}")],
+    [
+        ("Say {text}: {input}", "place {text}"),
+        ("Hello", "no {input}"),
+        ("{input.x}", "{input.x}"),
+        ("{input!r}", "{input}"),
+    ],
 )
 def test_templates_that_cannot_be_filled(template: str, message: str) -> None:
     """A place that nothing fills, a missing input and format tricks are refused when the settings are read."""
