@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,6 +20,9 @@ from harness.registry import unknown_name
 
 DEFAULT_FILE = Path("harness.toml")
 DEFAULT_PRESET = "summarization-full"
+
+PLACES = ("input", "context")
+"""What a template of a prompt has places for."""
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -218,6 +222,57 @@ class AdapterSettings(Settings):
     """Times ``training.learning_rate``, which is meant for all weights. Set 1 to give the rate itself there."""
 
 
+class PromptSettings(Settings):
+    """How a model is asked that is not trained, or of which nothing but a soft prompt is."""
+
+    variant: Literal["text", "prompt-tuning", "prefix-tuning"] = "text"
+    """A text that anybody can read; or vectors that are trained, before the input or before each layer."""
+    template: str | None = None
+    """What is asked, with ``{input}`` and maybe ``{context}``; the task's own prompt where this is not set."""
+    shots: int = Field(0, ge=0, le=1_000)
+    """How many solved training rows (demonstrations) stand before the question."""
+    choose: Literal["random", "similar"] = "random"
+    """Demonstrations are drawn by ``training.seed`` for each question, or those that share its rare words are taken."""
+    order: Literal["best-last", "best-first"] = "best-last"
+    """Where the demonstration stands that is most similar, or was drawn first."""
+    max_prompt_tokens: Count | None = None
+    """Longer prompts lose demonstrations, the worst first; by default ``encoding.max_input_tokens``."""
+    answer: Literal["likeliest", "likeliest-per-token", "written"] = "likeliest"
+    """Where targets are labels: the one whose whole name the model finds likeliest, in sum or as a mean over its
+    tokens, or whatever the model writes."""
+    virtual_tokens: int = Field(20, ge=1, le=10_000)
+    """The length of a soft prompt."""
+
+    @model_validator(mode="after")
+    def _template_can_be_filled(self) -> Self:
+        if self.template is not None:
+            require_places(self.template)
+        return self
+
+    @model_validator(mode="after")
+    def _soft_prompts_are_no_text(self) -> Self:
+        if self.variant != "text" and (self.shots or self.template is not None):
+            raise ValueError(f'shots and template need variant = "text", and variant is {self.variant}')
+        return self
+
+
+def require_places(template: str) -> None:
+    """Make sure that a template can be filled.
+
+    Raises:
+        ValueError: it has other places than ``{input}`` and ``{context}``, or none for the input.
+    """
+    parts = list(Formatter().parse(template))
+    places = [name for _, name, _, _ in parts if name is not None]
+    wrong = [name for _, name, form, turn in parts if name is not None and (name not in PLACES or form or turn)]
+    if wrong:
+        raise ValueError(
+            f"template has the place {{{wrong[0]}}}; known are {{input}} and {{context}}, and {{{{ for a plain brace"
+        )
+    if "input" not in places:
+        raise ValueError("template has no {input}, so that every row would be asked the same")
+
+
 class GenerationSettings(Settings):
     """How text is generated; names and meanings are those of transformers' ``GenerationConfig``."""
 
@@ -275,9 +330,19 @@ class Experiment(Settings):
     training: TrainingSettings = TrainingSettings()
     lora: LoraSettings = LoraSettings()
     adapters: AdapterSettings = AdapterSettings()
+    prompt: PromptSettings = PromptSettings()
     generation: GenerationSettings = GenerationSettings()
     gate: GateSettings = GateSettings()
     checks: CheckSettings = CheckSettings()
+
+    @model_validator(mode="after")
+    def _prompt_is_read_whole(self) -> Self:
+        budget, limit = self.prompt.max_prompt_tokens, self.encoding.max_input_tokens
+        if budget is not None and budget > limit:
+            raise ValueError(
+                f"prompt.max_prompt_tokens is {budget}, and no more than encoding.max_input_tokens = {limit} are read"
+            )
+        return self
 
     def override(self, changes: Mapping[str, object]) -> Experiment:
         """A copy with some settings changed, each named by its path, as in ``{"training.epochs": 3}``.
@@ -416,6 +481,7 @@ __all__ = [
     "GenerationSettings",
     "HeadSettings",
     "ModelSettings",
+    "PromptSettings",
     "Settings",
     "TrainingSettings",
     "load_experiment",

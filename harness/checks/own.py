@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from transformers import PreTrainedModel
 
@@ -21,8 +21,9 @@ from harness.data.columns import Record
 from harness.data.rows import Row, Splits
 from harness.data.source import load_splits
 from harness.forms import Form, choose_form
+from harness.forms.writing import Writing
 from harness.lesson import Lesson
-from harness.methods import METHODS
+from harness.methods import ASKING, METHODS
 from harness.methods.parameter_efficient import PeftMethod
 from harness.metrics import METRICS
 from harness.metrics.metric import Output
@@ -49,7 +50,7 @@ def pipeline_of(experiment: Experiment) -> Pipeline:
     Raises:
         UsageError: the data or the model cannot be used.
     """
-    own = _Own(experiment=experiment, form=choose_form(experiment))
+    own = _Own(experiment=experiment, plain=choose_form(experiment))
     training, encoding = experiment.training, own.form.encoding
     pipeline = Pipeline(
         name=experiment.name,
@@ -58,7 +59,7 @@ def pipeline_of(experiment: Experiment) -> Pipeline:
             input_column=own.task.input_columns[0],
             target_column=own.task.target_columns[0],
             group_column=next(iter(own.task.context_columns), None),
-            prefix=str(encoding["prefix"]) if "prefix" in encoding else None,
+            prefix=str(encoding["prefix"]) if "prefix" in encoding and experiment.prompt.template is None else None,
             learning_rate=training.learning_rate,
             schedule=KINDS.get(training.schedule),
             warmup_steps=training.warmup_steps,
@@ -78,6 +79,11 @@ def pipeline_of(experiment: Experiment) -> Pipeline:
         metric=own.score_texts,
     )
     parts: dict[str, Any] = {**own.form.name_parts(own.predict_texts)}
+    if isinstance(own.form, Writing):
+        parts |= {"prompt": own.prompt, "encode_prompt": own.encode_prompt}
+    if experiment.method in ASKING:
+        # What is asked in another way is not trained, or nothing but a soft prompt is.
+        parts["train"] = None
     pipeline = replace(pipeline, **parts)
     method = METHODS[experiment.method]
     return with_adapters(pipeline, method, own.form, train=own.train) if isinstance(method, PeftMethod) else pipeline
@@ -99,7 +105,14 @@ class _Own:
     """The parts of an experiment over records, as a user's script would have them."""
 
     experiment: Experiment
-    form: Form
+    plain: Form
+    """How the base is asked."""
+
+    @cached_property
+    def form(self) -> Form:
+        """How the model is asked by the experiment's method."""
+        method = self.experiment.method
+        return ASKING[method](self.plain, self.splits.train) if method in ASKING else self.plain
 
     @property
     def task(self) -> Task:
@@ -111,7 +124,7 @@ class _Own:
 
     @cached_property
     def base(self) -> LoadedModel:
-        return self.form.load(self.splits.train)
+        return self.plain.load(self.splits.train)
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -129,6 +142,17 @@ class _Own:
 
     def encode(self, records: Sequence[Record]) -> list[Features]:
         return flatten(self.form.encode(self.to_rows(records), self.base))
+
+    def prompt(self, record: Record) -> str:
+        (text,) = self._writing.write_prompts(self.to_rows([record]), self.base.tokenizer)
+        return text
+
+    def encode_prompt(self, records: Sequence[Record]) -> list[list[int]]:
+        return [row.input_ids for row in self.form.encode(self.to_rows(records), self.base)]
+
+    @property
+    def _writing(self) -> Writing:
+        return cast("Writing", self.form)
 
     def make_model(self, seed: int = 0) -> PreTrainedModel:
         """The base, a new object each time; it comes from a file, so the seed draws nothing."""
@@ -165,7 +189,7 @@ class _Own:
         rows = self.to_rows(records)
         loaded = self.base.with_weights_of(model)
         generation = self.experiment.generation.model_copy(update={"batch_size": batch_size})
-        form = type(self.form)(task=self.task, experiment=self.experiment.model_copy(update={"generation": generation}))
+        form = replace(self.form, experiment=self.experiment.model_copy(update={"generation": generation}))
         return form.predict(loaded, rows, form.encode(rows, loaded), form.resolve(loaded))
 
     def predict_texts(self, model: PreTrainedModel, records: Sequence[Record], *, batch_size: int = 8) -> list[str]:

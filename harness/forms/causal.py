@@ -49,7 +49,8 @@ class Causal(Writing):
         """
         settings, tokenizer = self.experiment.encoding, loaded.tokenizer
         encoded = []
-        for row, whole in zip(rows, self._write_exchanges(rows, tokenizer), strict=True):
+        exchanges = self._write_exchanges(rows, self.write_prompts(rows, tokenizer), tokenizer)
+        for row, whole in zip(rows, exchanges, strict=True):
             read = cut_middle(whole.prompt, settings.max_input_tokens)
             said = cut(whole.completion, settings.max_target_tokens)
             encoded.append(
@@ -89,19 +90,20 @@ class Causal(Writing):
     ) -> LabelReport:
         """Make sure that the completions are learned, each with one EOS, and the prompts as the settings say."""
         settings, size = self.experiment.encoding, self.experiment.training.batch_size
+        tokenizer = loaded.tokenizer
         learn_prompt = settings.loss_on == "all"
         expected = [
             Exchange(
                 prompt=cut_middle(whole.prompt, settings.max_input_tokens),
                 completion=cut(whole.completion, settings.max_target_tokens),
             )
-            for whole in self._write_exchanges(rows, loaded.tokenizer)
+            for whole in self._write_exchanges(rows, self.write_prompts(rows, tokenizer), tokenizer)
         ]
         supervised = masked = 0
         for start in range(0, len(encoded), size):
             batch = collator(flatten(encoded[start : start + size]))
             check_completions(
-                batch, expected[start : start + size], eos=loaded.tokenizer.eos_token_id, learn_prompt=learn_prompt
+                batch, expected[start : start + size], eos=tokenizer.eos_token_id, learn_prompt=learn_prompt
             )
             supervised += int((batch["labels"] != IGNORE_INDEX).sum())
             masked += int((batch["labels"] == IGNORE_INDEX).sum())
@@ -115,9 +117,14 @@ class Causal(Writing):
             inputs_cut=sum(row.input_cut for row in encoded),
         )
 
-    def _write_exchanges(self, rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase) -> list[Exchange]:
+    def read(self, rows: Sequence[Row], prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+        """The ids of each row's prompt, whole, up to where the completion begins."""
+        return [list(whole.prompt) for whole in self._write_exchanges(rows, prompts, tokenizer)]
+
+    def _write_exchanges(
+        self, rows: Sequence[Row], prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase
+    ) -> list[Exchange]:
         """The ids of each row's prompt and completion, whole."""
-        prompts = self.write_prompts(rows)
         if self.experiment.encoding.chat:
             limit = self.experiment.encoding.max_input_tokens
             # The turns before the last are messages of their own.
@@ -125,7 +132,7 @@ class Causal(Writing):
             texts = zip(rows, said_last, self.write_targets(rows), strict=True)
             return [encode_chat(tokenizer, row, prompt, target, limit) for row, prompt, target in texts]
         # A text that happens to hold "</s>" is text; taken for the token it would end the completion there.
-        read = tokenizer(prompts, split_special_tokens=True)["input_ids"]
+        read = tokenizer(list(prompts), split_special_tokens=True)["input_ids"]
         between, said = (
             tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
             for texts in ([self.task.separator], self.write_targets(rows))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transformers import DataCollatorForSeq2Seq
+from transformers import DataCollatorForSeq2Seq, PreTrainedTokenizerBase
 
 from harness.data.rows import Row
 from harness.forms.languages import find_target_token, set_languages
@@ -48,8 +48,8 @@ class EncoderDecoder(Writing):
             EmptyTargetError: no token of a target is left beside EOS; the message names the rows.
         """
         settings, tokenizer = self.experiment.encoding, loaded.tokenizer
-        # A text that happens to hold "</s>" is text; taken for the token it would end the input or the target there.
-        sources = tokenizer(self.write_prompts(rows), split_special_tokens=True)["input_ids"]
+        sources = self.read(rows, self.write_prompts(rows, tokenizer), tokenizer)
+        # A text that happens to hold "</s>" is text; taken for the token it would end the target there.
         targets = tokenizer(text_target=self.write_targets(rows), split_special_tokens=True)["input_ids"]
         encoded = []
         for row, source, target in zip(rows, sources, targets, strict=True):
@@ -67,6 +67,11 @@ class EncoderDecoder(Writing):
         said_of_nothing = tokenizer("")["input_ids"] + tokenizer(text_target="")["input_ids"]
         self.require_texts(encoded, set(said_of_nothing), [row.labels for row in encoded])
         return encoded
+
+    def read(self, rows: Sequence[Row], prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+        """The ids of each row's prompt, whole; one that happens to hold "</s>" does not end there."""
+        ids: list[list[int]] = tokenizer(list(prompts), split_special_tokens=True)["input_ids"]
+        return ids
 
     def make_collator(self, loaded: LoadedModel) -> Collator:
         """Pad to the longest row of the batch; labels get -100; decoder inputs are the labels shifted by the model.

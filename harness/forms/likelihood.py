@@ -34,7 +34,13 @@ def measure_likelihood(
                     name: torch.as_tensor(values).to(model.device)
                     for name, values in collator([dict(rows[index].features[0]) for index in indices]).items()
                 }
-                logits, labels = model(**batch).logits, batch["labels"]
+                labels = batch["labels"]
+                if not model.config.is_encoder_decoder:
+                    # The ids say it all, and the model's own loss is not asked for.
+                    del batch["labels"]
+                logits = model(**batch).logits
+                # A soft prompt stands before the text, and has logits but no labels.
+                logits = logits[:, -labels.shape[1] :]
                 if not model.config.is_encoder_decoder:
                     logits, labels = logits[:, :-1], labels[:, 1:]
                 nats = torch.nn.functional.cross_entropy(

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from transformers import PreTrainedTokenizerBase
 
 from harness.data.rows import NAMED, Row
 from harness.errors import DataError, EmptyTargetError
 from harness.forms.form import Form
 from harness.forms.likelihood import measure_likelihood
+from harness.forms.verbaliser import choose_labels
 from harness.generation import ENGINES
 from harness.generation.engine import Resolved, resolve_settings
 from harness.metrics.metric import Output
 from harness.models.loading import LoadedModel, load_model
 from harness.tasks.task import EncodedRow
 
+Count = Callable[[Sequence[Row], Sequence[str]], list[int]]
+"""From rows and a prompt for each to the number of tokens that the model would read, were nothing cut."""
+Ask = Callable[[Sequence[Row], Count], list[str]]
+"""From rows to a prompt for each."""
 
+
+@dataclass(frozen=True, kw_only=True)
 class Writing(Form):
-    """A form whose outputs are generated."""
+    """A form whose outputs are texts.
+
+    Args:
+        ask: writes the prompts; by default the task does.
+        labels: the outputs that there can be, of which the likeliest is chosen; where there are none, outputs are
+            generated.
+    """
+
+    ask: Ask | None = None
+    labels: tuple[str, ...] = ()
 
     auto_class: ClassVar[str]
     """The class of transformers that loads the model."""
@@ -42,9 +62,15 @@ class Writing(Form):
             "max_target_tokens": settings.max_target_tokens,
         }
 
-    def write_prompts(self, rows: Sequence[Row]) -> list[str]:
+    def write_prompts(self, rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase) -> list[str]:
         """What the model is asked, row by row."""
-        return [self.task.write_prompt(row, self.prefix) for row in rows]
+        if self.ask is None:
+            return [self.task.write_prompt(row, self.prefix) for row in rows]
+        return self.ask(rows, lambda asked, prompts: [len(ids) for ids in self.read(asked, prompts, tokenizer)])
+
+    @abstractmethod
+    def read(self, rows: Sequence[Row], prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+        """The ids of each row's prompt, whole."""
 
     def write_targets(self, rows: Sequence[Row]) -> list[str]:
         """What it should write, row by row."""
@@ -88,13 +114,15 @@ class Writing(Form):
         return resolve_settings(loaded.model, self.experiment.generation)
 
     def name_parts(self, predict: Callable[..., list[str]]) -> dict[str, Callable[..., Any]]:
-        """Outputs are generated."""
-        return {"generate": predict}
+        """Outputs are generated, or chosen from the labels."""
+        return {"classify" if self.labels else "generate": predict}
 
     def predict(
         self, loaded: LoadedModel, rows: Sequence[Row], encoded: Sequence[EncodedRow], settings: Resolved
     ) -> list[Output]:
-        """Generate the texts and read them, and measure the likelihood of the targets where a metric asks for it."""
+        """Choose the labels, or generate the texts and measure the targets' likelihood where a metric asks for it."""
+        if self.labels:
+            return choose_labels(self, loaded, rows)
         generation = self.experiment.generation
         written = ENGINES[generation.engine](
             loaded.model, loaded.tokenizer, encoded, settings, batch_size=generation.batch_size

@@ -83,10 +83,14 @@ def to_generation_config(settings: Resolved) -> GenerationConfig:
 @contextmanager
 def _only_these_settings(model: PreTrainedModel, settings: Resolved) -> Iterator[GenerationConfig]:
     """Hide the model's own generation config for the time of the block: ``generate`` would mix it in."""
-    own = model.generation_config
+    # A model of PEFT holds a config beside that of the model inside.
+    models = [model, *([model.get_base_model()] if hasattr(model, "get_base_model") else [])]
+    own = [each.generation_config for each in models]
     config = to_generation_config(settings)
-    model.generation_config = config
+    for each in models:
+        each.generation_config = config
     try:
         yield config
     finally:
-        model.generation_config = own
+        for each, before in zip(models, own, strict=True):
+            each.generation_config = before

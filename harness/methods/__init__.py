@@ -1,5 +1,9 @@
-"""How weights change: one module a method."""
+"""How a model is adapted: one module a method."""
 
+from collections.abc import Callable, Sequence
+
+from harness.data.rows import Row
+from harness.forms import Form
 from harness.methods.method import Adapted, Course, Method
 from harness.registry import Registry
 
@@ -7,9 +11,14 @@ METHODS: Registry[Method] = Registry(
     "method",
     {
         "full": "harness.methods.full:tune",
+        "prompt": "harness.methods.prompt:tune",
         "lora": "harness.methods.lora:tune",
         "adapters": "harness.methods.adapters:tune",
     },
 )
+ASKING: Registry[Callable[[Form, Sequence[Row]], Form]] = Registry(
+    "way of asking", {"prompt": "harness.methods.prompt:ask_by_prompt"}
+)
+"""For methods that change how the model is asked: from the base's form and the training rows to the new form."""
 
-__all__ = ["METHODS", "Adapted", "Course", "Method"]
+__all__ = ["ASKING", "METHODS", "Adapted", "Course", "Method"]
