@@ -151,6 +151,34 @@ class TrainingSettings(Settings):
     seed: Seed = 42
 
 
+class RlhfSettings(Settings):
+    """Learning from preferences, or from a reward."""
+
+    algorithm: Literal["rloo", "dpo"] = "rloo"
+    """``rloo`` samples answers and learns from their rewards, ``dpo`` learns from pairs of answers."""
+    supervised_epochs: Count = 3
+    """Epochs of full fine-tuning before; what is learned then is the reference."""
+    held_out: float = Field(0.25, gt=0, lt=1)
+    """The share of training rows that nothing is learned from: reward, KL and task metric are measured on them."""
+    reward: str = Field("facts", min_length=1)
+    """``model`` (learned from pairs), ``rouge``, ``length``, ``facts``, or ``module:attribute``."""
+    pairs: str | None = Field(None, min_length=1)
+    """A file with the columns prompt, chosen and rejected; by default the newsroom makes the pairs."""
+    beta: float = Field(0.05, ge=0, le=1e3)
+    """What a nat of KL from the reference costs, in the reward's unit; of DPO the strength of its margin."""
+    samples: int = Field(4, ge=2, le=1024)
+    """Answers to each prompt of a step."""
+    batch_size: Count = 8
+    """Prompts, or pairs, of a step."""
+    steps: Count = 30
+    updates: Count = 2
+    """Updates from the answers of one step, of ``rloo``."""
+    learning_rate: float = Field(3e-4, ge=0, le=1e6)
+    reward_epochs: Count = 4
+    """Epochs over the pairs that the reward model learns from."""
+    max_new_tokens: Count = 64
+
+
 class GenerationSettings(Settings):
     """How text is generated; names and meanings are those of transformers' ``GenerationConfig``."""
 
@@ -206,6 +234,7 @@ class Experiment(Settings):
     encoding: EncodingSettings = EncodingSettings()
     head: HeadSettings = HeadSettings()
     training: TrainingSettings = TrainingSettings()
+    rlhf: RlhfSettings = RlhfSettings()
     generation: GenerationSettings = GenerationSettings()
     gate: GateSettings = GateSettings()
     checks: CheckSettings = CheckSettings()
@@ -273,6 +302,7 @@ def _anchor(content: dict[str, Any], folder: Path) -> dict[str, Any]:
         ("data", "eval_source"),
         ("data", "eval_target_source"),
         ("model", "name"),
+        ("rlhf", "pairs"),
     ):
         settings = content.get(group)
         if not isinstance(settings, dict):
@@ -347,6 +377,7 @@ __all__ = [
     "GenerationSettings",
     "HeadSettings",
     "ModelSettings",
+    "RlhfSettings",
     "Settings",
     "TrainingSettings",
     "load_experiment",

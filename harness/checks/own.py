@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from harness.checks.own_rlhf import OwnRlhf
 from harness.checks.pipeline import Declared, Pipeline
 from harness.checks.report import AuditReport
 from harness.checks.suite import audit, load_pipeline
@@ -52,6 +53,7 @@ def pipeline_of(experiment: Experiment) -> Pipeline:
             warmup_steps=training.warmup_steps,
             weight_decay=training.weight_decay,
             labels=own.task.name_labels(own.splits.train) or None,
+            beta=experiment.rlhf.beta if experiment.method == "rlhf" else None,
         ),
         tokenizer=own.base.tokenizer,
         splits=own.split,
@@ -66,6 +68,8 @@ def pipeline_of(experiment: Experiment) -> Pipeline:
         metric=own.score_texts,
     )
     parts: dict[str, Any] = {**own.form.name_parts(own.predict_texts)}
+    if name_more := MORE_PARTS.get(experiment.method):
+        parts |= name_more(own)
     return replace(pipeline, **parts)
 
 
@@ -160,6 +164,15 @@ class _Own:
     def load(self, folder: Path) -> PreTrainedModel:
         """A saved model."""
         return type(self.base.model).from_pretrained(folder).eval()
+
+
+def _name_rlhf_parts(own: _Own) -> dict[str, Any]:
+    parts = OwnRlhf(form=own.form, base=own.base, rows=own.splits.train).name_parts()
+    return {"reinforcement": parts}
+
+
+MORE_PARTS: dict[str, Callable[[_Own], dict[str, Any]]] = {"rlhf": _name_rlhf_parts}
+"""What a method has besides: its name to a function that names the parts."""
 
 
 def find_pipeline(experiment: Experiment) -> Pipeline:
