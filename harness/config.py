@@ -156,7 +156,7 @@ class RlhfSettings(Settings):
 
     algorithm: Literal["rloo", "dpo"] = "rloo"
     """``rloo`` samples answers and learns from their rewards, ``dpo`` learns from pairs of answers."""
-    supervised_epochs: Count = 3
+    supervised_epochs: Count = 6
     """Epochs of full fine-tuning before; what is learned then is the reference."""
     held_out: float = Field(0.25, gt=0, lt=1)
     """The share of training rows that nothing is learned from: reward, KL and task metric are measured on them."""
@@ -173,7 +173,7 @@ class RlhfSettings(Settings):
     steps: Count = 30
     updates: Count = 2
     """Updates from the answers of one step, of ``rloo``."""
-    learning_rate: float = Field(3e-4, ge=0, le=1e6)
+    learning_rate: float = Field(5e-4, ge=0, le=1e6)
     reward_epochs: Count = 4
     """Epochs over the pairs that the reward model learns from."""
     max_new_tokens: Count = 64

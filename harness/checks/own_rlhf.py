@@ -72,6 +72,7 @@ class OwnRlhf:
         ]
 
     def encode(self, mappings: Sequence[Record]) -> list[pairs.EncodedPair]:
+        """Pairs of texts as the method encodes them."""
         made = [
             pairs.Pair(row=Row(id=str(place), input=p["prompt"], target=p["chosen"]), rejected=p["rejected"])
             for place, p in enumerate(mappings)
@@ -90,13 +91,16 @@ class OwnRlhf:
         }
 
     def encode_prompt(self, record: Record) -> list[int]:
+        """What is sampled from, and what stands before an answer in the loss."""
         row = self.form.task.read_record(record, 0)
         return self.form.encode([row], self.base)[0].input_ids
 
     def weigh(self, model: Any, prompts: Sequence[policy.Ids], responses: Sequence[policy.Ids]) -> torch.Tensor:
+        """The log-probability of each token of the responses."""
         return policy.read_answers(model, prompts, responses).logprobs
 
     def lose(self, model: Any, reference: Any, mappings: Sequence[Record]) -> torch.Tensor:
+        """The loss of DPO over pairs of texts."""
         beta = self.form.experiment.rlhf.beta
         return dpo.preference_loss(model, reference, self.encode(mappings), beta=beta)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from harness.checks.check import CheckFailed, PartError, check
+from harness.checks.check import CheckFailed, CheckSkipped, PartError, check
 from harness.checks.evidence import Evidence
 
 LEAD = 0.1

@@ -147,7 +147,7 @@ def measure_kl(policy: Reading, reference: Reading) -> torch.Tensor:
     Returns:
         (batch, length) float, in nats, 0 behind an answer's end.
 
-    Source: Amini et al. 2025, "Better Estimation of the Kullback-Leibler Divergence Between Language Models", section 3.
+    Source: Amini et al. 2025, "Better Estimation of the Kullback-Leibler Divergence Between Language Models".
     """
     own, other = policy.logits.log_softmax(-1), reference.logits.log_softmax(-1)
     each = (own.exp() * (own - other)).sum(-1)

@@ -41,9 +41,12 @@ def reward_length(outputs: Sequence[str], rows: Sequence[Row]) -> list[float]:
 
 
 def reward_facts(outputs: Sequence[str], rows: Sequence[Row]) -> list[float]:
-    """The share of the facts asked for that is told, less the share of invented ones among what is told, -1 to 1."""
+    """The harmonic mean of the share of the facts asked for that is told and of the share of the told that is not
+    invented, 0 to 1: neither silence nor chatter pays.
+    """
     found = METRICS["facts"].score([Output(text=text) for text in outputs], rows)
-    return [float(gap) / 100 for gap in found["facts_right"] - found["facts_invented"]]
+    told, honest = found["facts_right"] / 100, 1 - found["facts_invented"] / 100
+    return [2 * r * p / (r + p) if r + p else 0.0 for r, p in zip(told.tolist(), honest.tolist(), strict=True)]
 
 
 def find_reward(name: str, rows: Sequence[Row]) -> Reward:
