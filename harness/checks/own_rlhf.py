@@ -44,9 +44,7 @@ class OwnRlhf:
             own = {
                 "token_rewards": partial(rloo.spread_rewards, beta=settings.beta),
                 "group_advantages": rloo.leave_one_out,
-                "policy_loss": lambda logprobs, old_logprobs, reference_logprobs, advantages, mask: rloo.policy_loss(
-                    logprobs, old_logprobs, advantages, mask
-                ),
+                "policy_loss": lose_without_kl,
                 "preference_loss": self.lose,
             }
         return ReinforcementParts(
@@ -84,10 +82,10 @@ class OwnRlhf:
         encoded = self.encode([pair])[0]
         prompt, masked = [*encoded.prompt], [IGNORE_INDEX] * len(encoded.prompt)
         return {
-            "chosen_input_ids": prompt + [*encoded.chosen],
-            "chosen_labels": masked + [*encoded.chosen],
-            "rejected_input_ids": prompt + [*encoded.rejected],
-            "rejected_labels": masked + [*encoded.rejected],
+            "chosen_input_ids": [*prompt, *encoded.chosen],
+            "chosen_labels": [*masked, *encoded.chosen],
+            "rejected_input_ids": [*prompt, *encoded.rejected],
+            "rejected_labels": [*masked, *encoded.rejected],
         }
 
     def encode_prompt(self, record: Record) -> list[int]:
@@ -130,3 +128,14 @@ class OwnRlhf:
         answers = [ids[mask.bool()].tolist() for ids, mask in zip(input_ids, attention_mask, strict=True)]
         scores: torch.Tensor = model([[self.base.tokenizer.eos_token_id]] * len(answers), answers)
         return scores
+
+
+def lose_without_kl(
+    logprobs: torch.Tensor,
+    old_logprobs: torch.Tensor,
+    reference_logprobs: torch.Tensor,
+    advantages: torch.Tensor,
+    mask: torch.Tensor,
+) -> torch.Tensor:
+    """The loss of RLOO, whose KL term stands in the rewards."""
+    return rloo.policy_loss(logprobs, old_logprobs, advantages, mask)

@@ -88,7 +88,7 @@ def optimise_reward(
             train_dataset=Dataset.from_dict({"prompt": [str(place) for place in range(len(prompts))]}),
             processing_class=tokenizer,
         )
-        return _train(trainer)
+        return _train(trainer, policy)
 
 
 def optimise_pairs(
@@ -132,7 +132,7 @@ def optimise_pairs(
             train_dataset=Dataset.from_list(encoded),
             processing_class=tokenizer,
         )
-        return _train(trainer)
+        return _train(trainer, policy)
 
 
 def _common(folder: str, settings: RlhfSettings, seed: int) -> dict[str, Any]:
@@ -154,8 +154,15 @@ def _common(folder: str, settings: RlhfSettings, seed: int) -> dict[str, Any]:
     }
 
 
-def _train(trainer: Any) -> tuple[PreTrainedModel, tuple[float, ...]]:
+def _train(trainer: Any, start: PreTrainedModel) -> tuple[PreTrainedModel, tuple[float, ...]]:
+    """Train, and put the weights into a model that is otherwise as the start was."""
+    for module in trainer.model.modules():
+        # TRL silences layers of dropout, and attention has a number of its own: the first ratio would not be 1.
+        if hasattr(module, "attention_dropout"):
+            module.attention_dropout = 0.0
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     losses = tuple(float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry)
-    return trainer.model.eval(), losses
+    tuned = make_reference(start).requires_grad_(requires_grad=True)
+    tuned.load_state_dict(trainer.model.state_dict())
+    return tuned, losses
