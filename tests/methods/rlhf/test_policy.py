@@ -14,7 +14,7 @@ MODELS = ("tiny-t5", "tiny-llama")
 
 @pytest.mark.parametrize("name", MODELS)
 def test_logprobs_are_those_of_the_models_own_loss(name: str) -> None:
-    """The mean over the target's tokens is minus the model's loss; rows beside a row and answers beside it change nothing."""
+    """The mean over the target's tokens is minus the model's loss; what stands beside an answer changes nothing."""
     form, loaded, rows = load(name)
     encoded = form.encode(rows[:3], loaded)
     prompts, answers = [row.input_ids for row in encoded], encode_answers([r.target for r in rows[:3]], form, loaded)

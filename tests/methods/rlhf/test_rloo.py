@@ -44,7 +44,7 @@ def test_rewards_are_the_score_at_the_end_less_beta_times_the_kl() -> None:
 
 
 def test_gradient_is_that_of_reinforce_by_hand() -> None:
-    """At ratio 1 the gradient of the logits is minus the advantage times (one-hot less probabilities), a mean over answers."""
+    """At ratio 1 the gradient of the logits is minus the advantage times (one-hot less probabilities) / 2."""
     logits = torch.tensor([[0.0, 1.0, -1.0], [2.0, 0.0, 0.5]], dtype=torch.float64, requires_grad=True)
     tokens, advantages = torch.tensor([1, 2]), torch.tensor([2.0, -3.0], dtype=torch.float64)
     logprobs = logits.log_softmax(-1).gather(-1, tokens[:, None])
