@@ -62,11 +62,16 @@ class OwnRlhf:
         )
 
     def write_pairs(self) -> list[dict[str, str]]:
-        """The newsroom's pairs; the summary of an event is the reference."""
-        made = pairs.make_pairs(self.rows)[:PAIRS]
+        """The newsroom's pairs, with the row's own summary as reference, whatever the pair calls chosen."""
+        summaries = {row.input: row.target for row in self.rows}
         return [
-            {"prompt": p.row.input, "chosen": p.row.target, "rejected": p.rejected, "reference": p.row.target}
-            for p in made
+            {
+                "prompt": pair.row.input,
+                "chosen": pair.row.target,
+                "rejected": pair.rejected,
+                "reference": summaries[pair.row.input],
+            }
+            for pair in pairs.make_pairs(self.rows)[:PAIRS]
         ]
 
     def encode(self, mappings: Sequence[Record]) -> list[pairs.EncodedPair]:
