@@ -10,29 +10,17 @@ from collections.abc import Mapping
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from string import Formatter
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from harness.errors import SettingsError
+from harness.method_settings import AdapterSettings, LoraSettings, PromptSettings, RlhfSettings
 from harness.registry import unknown_name
+from harness.settings import Count, Name, Seed, Settings
 
 DEFAULT_FILE = Path("harness.toml")
 DEFAULT_PRESET = "summarization-full"
-
-PLACES = ("input", "context")
-"""What a template of a prompt has places for."""
-
-Count = Annotated[int, Field(ge=1, le=10_000_000)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-
-
-class Settings(BaseModel):
-    """A group of settings: unknown names are errors, values never change after they were checked."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class DataSettings(Settings):
@@ -187,92 +175,6 @@ class TrainingSettings(Settings):
         return self
 
 
-class LoraSettings(Settings):
-    """Low-rank changes of the layers' matrices: W + scale B A, where B and A are all that learns."""
-
-    rank: Count = 8
-    alpha: float = Field(16.0, gt=0)
-    """The change is scaled by alpha / rank."""
-    dropout: float = Field(0.0, ge=0, lt=1)
-    targets: Literal["auto", "all-linear"] | Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = (
-        "all-linear"
-    )
-    """Which layers: all linear ones but the output, those that PEFT takes for the architecture, or ends of names."""
-    rslora: bool = False
-    """Scale by alpha / sqrt(rank) instead (Kalajdzievski 2023), so that high ranks learn as fast as low ones."""
-    dora: bool = False
-    """Learn each column's length apart from its direction (Liu et al. 2024)."""
-    learning_rate_factor: float = Field(10.0, gt=0)
-    """Times ``training.learning_rate``, which is meant for all weights: the best rate of LoRA is about ten times that
-    of full fine-tuning (Schulman and others 2025, "LoRA Without Regret"). Set 1 to give the rate itself there."""
-
-
-class AdapterSettings(Settings):
-    """Bottleneck layers behind sublayers: h + up(activation(down(h))), and they are all that learns."""
-
-    placement: Literal["houlsby", "pfeiffer"] = "houlsby"
-    """Behind attention and feed-forward (Houlsby et al. 2019), or behind feed-forward only (Pfeiffer et al. 2021)."""
-    reduction_factor: Count = 4
-    """The width of the model divided by that of the bottleneck."""
-    activation: str = "relu"
-    """A name that transformers knows, as ``gelu``."""
-    targets: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
-    """Ends of the names of the layers that get a bottleneck, in place of those that ``placement`` finds."""
-    learning_rate_factor: float = Field(5.0, gt=0)
-    """Times ``training.learning_rate``, which is meant for all weights. Set 1 to give the rate itself there."""
-
-
-class PromptSettings(Settings):
-    """How a model is asked that is not trained, or of which nothing but a soft prompt is."""
-
-    variant: Literal["text", "prompt-tuning", "prefix-tuning"] = "text"
-    """A text that anybody can read; or vectors that are trained, before the input or before each layer."""
-    template: str | None = None
-    """What is asked, with ``{input}`` and maybe ``{context}``; the task's own prompt where this is not set."""
-    shots: int = Field(0, ge=0, le=1_000)
-    """How many solved training rows (demonstrations) stand before the question."""
-    choose: Literal["random", "similar"] = "random"
-    """Demonstrations are drawn by ``training.seed`` for each question, or those that share its rare words are taken."""
-    order: Literal["best-last", "best-first"] = "best-last"
-    """Where the demonstration stands that is most similar, or was drawn first."""
-    max_prompt_tokens: Count | None = None
-    """Longer prompts lose demonstrations, the worst first; by default ``encoding.max_input_tokens``."""
-    answer: Literal["likeliest", "likeliest-per-token", "written"] = "likeliest"
-    """Where targets are labels: the one whose whole name the model finds likeliest, in sum or as a mean over its
-    tokens, or whatever the model writes."""
-    virtual_tokens: int = Field(20, ge=1, le=10_000)
-    """The length of a soft prompt."""
-
-    @model_validator(mode="after")
-    def _template_can_be_filled(self) -> Self:
-        if self.template is not None:
-            require_places(self.template)
-        return self
-
-    @model_validator(mode="after")
-    def _soft_prompts_are_no_text(self) -> Self:
-        if self.variant != "text" and (self.shots or self.template is not None):
-            raise ValueError(f'shots and template need variant = "text", and variant is {self.variant}')
-        return self
-
-
-def require_places(template: str) -> None:
-    """Make sure that a template can be filled.
-
-    Raises:
-        ValueError: it has other places than ``{input}`` and ``{context}``, or none for the input.
-    """
-    parts = list(Formatter().parse(template))
-    places = [name for _, name, _, _ in parts if name is not None]
-    wrong = [name for _, name, form, turn in parts if name is not None and (name not in PLACES or form or turn)]
-    if wrong:
-        raise ValueError(
-            f"template has the place {{{wrong[0]}}}; known are {{input}} and {{context}}, and {{{{ for a plain brace"
-        )
-    if "input" not in places:
-        raise ValueError("template has no {input}, so that every row would be asked the same")
-
-
 class GenerationSettings(Settings):
     """How text is generated; names and meanings are those of transformers' ``GenerationConfig``."""
 
@@ -331,6 +233,7 @@ class Experiment(Settings):
     lora: LoraSettings = LoraSettings()
     adapters: AdapterSettings = AdapterSettings()
     prompt: PromptSettings = PromptSettings()
+    rlhf: RlhfSettings = RlhfSettings()
     generation: GenerationSettings = GenerationSettings()
     gate: GateSettings = GateSettings()
     checks: CheckSettings = CheckSettings()
@@ -407,6 +310,7 @@ def _anchor(content: dict[str, Any], folder: Path) -> dict[str, Any]:
         ("data", "eval_source"),
         ("data", "eval_target_source"),
         ("model", "name"),
+        ("rlhf", "pairs"),
     ):
         settings = content.get(group)
         if not isinstance(settings, dict):
@@ -482,6 +386,7 @@ __all__ = [
     "HeadSettings",
     "ModelSettings",
     "PromptSettings",
+    "RlhfSettings",
     "Settings",
     "TrainingSettings",
     "load_experiment",

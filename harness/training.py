@@ -48,7 +48,7 @@ def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings
     """
     loss = choose_loss(model, lesson, settings)
     require_able(model, settings)
-    with _own_randomness(settings.seed), tempfile.TemporaryDirectory(prefix="harness-") as folder:
+    with own_randomness(settings.seed), tempfile.TemporaryDirectory(prefix="harness-") as folder:
         tuned = copy.deepcopy(model)
         recorder = _LossRecorder()
         examples, stopper = _part_held_out(lesson, loss, settings)
@@ -202,7 +202,7 @@ def _keep_standard_output_clean(trainer: Trainer) -> None:
 
 
 @contextmanager
-def _own_randomness(seed: int) -> Iterator[None]:
+def own_randomness(seed: int) -> Iterator[None]:
     """Seed the global generators and ask for repeatable kernels, and put all back as it was behind the block."""
     # The trainer and its libraries draw from the old global generator of numpy, so that is the one to keep.
     before = random.getstate(), np.random.get_state()  # noqa: NPY002

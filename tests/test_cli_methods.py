@@ -10,9 +10,10 @@ from harness.cli import main
 from harness.cli.several import list_methods
 from harness.config import TrainingSettings, load_experiment
 from harness.errors import ModelError
+from harness.lesson import Trained
 from harness.methods import METHODS, Course
 from harness.report.several import BEGIN, END
-from harness.training import Trained, fine_tune
+from harness.training import fine_tune
 from tests.small import SMALL
 
 

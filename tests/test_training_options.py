@@ -16,10 +16,11 @@ from harness.config import ModelSettings, TrainingSettings
 from harness.early_stopping import hold_out
 from harness.errors import SettingsError
 from harness.fingerprint import hash_weights
+from harness.lesson import Lesson
 from harness.losses import TokenLoss
 from harness.models.loading import LoadedModel, load_model
 from harness.tasks.task import Batch, Features
-from harness.training import Lesson, choose_loss, fine_tune, require_able
+from harness.training import choose_loss, fine_tune, require_able
 from tests.small import make_lesson
 
 SETTINGS = TrainingSettings(epochs=1, batch_size=4, learning_rate=1e-3)

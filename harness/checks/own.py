@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from transformers import PreTrainedModel
 
 from harness.checks.own_adapters import with_adapters
+from harness.checks.own_rlhf import OwnRlhf
 from harness.checks.pipeline import Declared, Pipeline
 from harness.checks.report import AuditReport
 from harness.checks.suite import audit, load_pipeline
@@ -65,6 +66,7 @@ def pipeline_of(experiment: Experiment) -> Pipeline:
             warmup_steps=training.warmup_steps,
             weight_decay=training.weight_decay,
             labels=own.task.name_labels(own.splits.train) or None,
+            beta=experiment.rlhf.beta if experiment.method == "rlhf" else None,
         ),
         tokenizer=own.base.tokenizer,
         splits=own.split,
@@ -84,6 +86,8 @@ def pipeline_of(experiment: Experiment) -> Pipeline:
     if experiment.method in ASKING:
         # What is asked in another way is not trained, or nothing but a soft prompt is.
         parts["train"] = None
+    if name_more := MORE_PARTS.get(experiment.method):
+        parts |= name_more(own)
     pipeline = replace(pipeline, **parts)
     method = METHODS[experiment.method]
     return with_adapters(pipeline, method, own.form, train=own.train) if isinstance(method, PeftMethod) else pipeline
@@ -219,6 +223,15 @@ class _Own:
     def load(self, folder: Path) -> PreTrainedModel:
         """A saved model."""
         return type(self.base.model).from_pretrained(folder).eval()
+
+
+def _name_rlhf_parts(own: _Own) -> dict[str, Any]:
+    parts = OwnRlhf(form=own.form, base=own.base, rows=own.splits.train).name_parts()
+    return {"reinforcement": parts}
+
+
+MORE_PARTS: dict[str, Callable[[_Own], dict[str, Any]]] = {"rlhf": _name_rlhf_parts}
+"""What a method has besides: its name to a function that names the parts."""
 
 
 def find_pipeline(experiment: Experiment) -> Pipeline:

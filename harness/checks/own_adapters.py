@@ -31,13 +31,15 @@ def with_adapters(pipeline: Pipeline, method: PeftMethod, form: Form, *, train: 
         train: ``(wrapped model, rows, ...) -> model`` at the method's rate.
     """
     experiment = form.experiment
+    make_model = pipeline.make_model
+    assert make_model is not None  # noqa: S101 - the experiment's own pipeline has every part
     wrap = partial(method.wrap, form=form, seed=experiment.training.seed)
 
     def train_adapter(model: PreTrainedModel, rows: Sequence[Any], **options: Any) -> Any:
         return train(model if isinstance(model, PeftModel) else wrap(model), rows, **options)
 
     rate = method.scale_rate(experiment, experiment.training).learning_rate
-    kind = method.make_config(experiment, pipeline.make_model(0)).peft_type
+    kind = method.make_config(experiment, make_model(0)).peft_type
     return replace(
         pipeline,
         declared=replace(pipeline.declared, learning_rate=rate),

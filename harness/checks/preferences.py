@@ -208,14 +208,16 @@ def _answer_ids(ids: Sequence[int], labels: Sequence[int]) -> list[int]:
 
 def _move_towards_chosen(evidence: Evidence, policy: torch.nn.Module, pairs: Sequence[Pair], length: float) -> None:
     """Move a policy along the gradient of the log-likelihood of chosen less rejected answers."""
-    if evidence.is_encoder_decoder(policy):
-        raise CheckSkipped("pairs are encoded as one sequence, which is for decoders")
+    two_sided = evidence.is_encoder_decoder(policy)
     margin = torch.zeros(())
     for pair in pairs:
         for (ids, labels), sign in zip(_sides(evidence, pair).values(), (1.0, -1.0), strict=True):
-            logprobs = policy(input_ids=torch.tensor([ids])).logits[0, :-1].log_softmax(-1)
-            said = torch.tensor(labels[1:])
-            margin = margin + sign * logprobs[said >= 0].gather(-1, said[said >= 0, None]).sum()
+            prompt, said = _prompt_ids(ids, labels), torch.tensor(_answer_ids(ids, labels))
+            # An encoder reads the prompt and a decoder the answer, or a decoder both.
+            read = {"input_ids": prompt, "labels": said.tolist()} if two_sided else {"input_ids": ids}
+            logits = policy(**{name: torch.tensor([values]) for name, values in read.items()}).logits[0]
+            asked = logits if two_sided else logits[:-1][torch.tensor(labels[1:]) >= 0]
+            margin = margin + sign * asked.log_softmax(-1).gather(-1, said[:, None]).sum()
     moving = [entry for entry in policy.parameters() if entry.requires_grad]
     gradients: Sequence[torch.Tensor | None] = torch.autograd.grad(margin, moving, allow_unused=True)
     size = torch.stack([entry.norm() for entry in moving]).norm()

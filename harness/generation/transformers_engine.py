@@ -39,7 +39,7 @@ def generate(
     batches = sorted_batches([len(row.input_ids) for row in rows], batch_size)
     outputs = [""] * len(rows)
     try:
-        with torch.inference_mode(), _only_these_settings(model, settings) as config:
+        with torch.inference_mode(), only_these_settings(model, settings) as config:
             for batch in tqdm(batches, desc="generating", unit="batch", disable=not sys.stderr.isatty(), leave=False):
                 tokens = generate_batch(model, [rows[index].input_ids for index in batch], config)
                 for index, text in zip(batch, tokenizer.batch_decode(tokens, skip_special_tokens=True), strict=True):
@@ -81,7 +81,7 @@ def to_generation_config(settings: Resolved) -> GenerationConfig:
 
 
 @contextmanager
-def _only_these_settings(model: PreTrainedModel, settings: Resolved) -> Iterator[GenerationConfig]:
+def only_these_settings(model: PreTrainedModel, settings: Resolved) -> Iterator[GenerationConfig]:
     """Hide the model's own generation config for the time of the block: ``generate`` would mix it in."""
     # A model of PEFT holds a config beside that of the model inside.
     models = [model, *([model.get_base_model()] if hasattr(model, "get_base_model") else [])]

@@ -14,6 +14,7 @@ METHODS: Registry[Method] = Registry(
         "prompt": "harness.methods.prompt:tune",
         "lora": "harness.methods.lora:tune",
         "adapters": "harness.methods.adapters:tune",
+        "rlhf": "harness.methods.rlhf.tune:tune",
     },
 )
 ASKING: Registry[Callable[[Form, Sequence[Row]], Form]] = Registry(

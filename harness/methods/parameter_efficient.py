@@ -17,8 +17,9 @@ from harness.config import Experiment, TrainingSettings
 from harness.errors import SameWeightsError, SettingsError, StrayWeightsError
 from harness.forms import Form
 from harness.forms.writing import Writing
+from harness.lesson import Lesson, Trained
 from harness.methods.method import Adapted, Course
-from harness.training import Lesson, Trained, fine_tune
+from harness.training import fine_tune
 
 MakeConfig = Callable[[Experiment, PreTrainedModel], PeftConfig]
 

@@ -13,7 +13,8 @@ import torch
 from transformers import PreTrainedModel
 
 from harness.config import PromptSettings, TrainingSettings
-from harness.training import Lesson, Trained, fine_tune
+from harness.lesson import Lesson, Trained
+from harness.training import fine_tune
 
 
 def tune_soft_prompt(

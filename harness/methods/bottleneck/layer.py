@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -25,6 +26,13 @@ class BottleneckLayer(torch.nn.Module, BaseTunerLayer):  # type: ignore[misc]  #
     Raises:
         UsageError: the layer does not say how wide its outputs are.
     """
+
+    if TYPE_CHECKING:  # PEFT's own, for which torch has one type for everything
+        active_adapters: list[str]
+        disable_adapters: bool
+        get_base_layer: Callable[[], torch.nn.Module]
+        set_adapter: Callable[..., None]
+        _move_adapter_to_device_of_base_layer: Callable[[str], None]
 
     adapter_layer_names = ("bottleneck_down", "bottleneck_up")
     other_param_names = ("bottleneck_activation",)
@@ -63,7 +71,7 @@ class BottleneckLayer(torch.nn.Module, BaseTunerLayer):  # type: ignore[misc]  #
         for name in [] if self.disable_adapters else self.active_adapters:
             if name in self.bottleneck_down:
                 down, up = self.bottleneck_down[name], self.bottleneck_up[name]
-                change = up(self.bottleneck_activation[name](down(hidden.to(down.weight.dtype))))
+                change = up(self.bottleneck_activation[name](down(hidden.to(next(down.parameters()).dtype))))
                 result = result + change.to(hidden.dtype)
         return result
 

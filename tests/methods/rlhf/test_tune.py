@@ -1,0 +1,259 @@
+"""The whole method: what it learns from, what it measures, what it warns of, and what it refuses."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.config import Experiment, load_experiment
+from harness.data.rows import Row
+from harness.data.source import load_splits
+from harness.errors import DataError, HarnessError, NameUnknownError, SettingsError, TrainingError
+from harness.experiment import make_course
+from harness.forms import choose_form
+from harness.methods import METHODS, Adapted, Course
+from harness.methods.rlhf import tune as rlhf
+from harness.methods.rlhf.measure import Measured, RewardHackingWarning, Ruler
+from harness.methods.rlhf.rewards import ask_reward, find_reward, reward_facts, reward_length, reward_overlap
+from tests.methods.rlhf.models import load
+from tests.small import small_experiment
+
+QUICK: dict[str, object] = {
+    "method": "rlhf",
+    "data.train_rows": 8,
+    "rlhf.supervised_epochs": 1,
+    "rlhf.steps": 1,
+    "rlhf.updates": 1,
+    "rlhf.samples": 2,
+    "rlhf.batch_size": 2,
+    "rlhf.reward_epochs": 1,
+    "rlhf.max_new_tokens": 8,
+    "generation.max_length": 16,
+}
+HERE = "tests.methods.rlhf.test_tune"
+
+
+def make(**changes: object) -> tuple[Experiment, Course]:
+    """A small experiment and its course."""
+    form, loaded, rows = load(**{**QUICK, **changes})
+    return form.experiment, make_course(form, loaded, rows, form.encode(rows, loaded), form.make_collator(loaded))
+
+
+def adapt(**changes: object) -> Adapted:
+    """What the method makes of the base, which must stay."""
+    experiment, course = make(**changes)
+    before = course.loaded.identify()
+    found = METHODS["rlhf"](course.loaded.model, course, experiment.training)
+    assert isinstance(found, Adapted)
+    assert course.loaded.identify() == before
+    assert course.loaded.with_weights_of(found.model).identify().weights != before.weights
+    return found
+
+
+COMMON = {
+    "unseen_rows", "reward_before", "reward_after", "reward_rises_p", "kl", "tokens_before", "tokens_after",
+    "metric_falls_p", "reward_hacking",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "more"),
+    [
+        ({}, {"rouge1_before", "rouge1_after"}),
+        ({"rlhf.reward": "model"}, {"rouge1_before", "rouge1_after", "pair_accuracy"}),
+        ({"rlhf.reward": "rouge"}, {"facts_right_before", "facts_right_after"}),
+        ({"rlhf.algorithm": "dpo"}, {"rouge1_before", "rouge1_after"}),
+    ],
+)
+def test_every_way_reports_reward_kl_length_and_metric_together(changes: dict[str, object], more: set[str]) -> None:
+    """The numbers are finite, and the metric is one that the reward is not made of."""
+    found = adapt(**changes)
+    assert set(found.facts) == COMMON | more
+    assert all(np.isfinite(value) for value in found.facts.values())
+    assert found.facts["unseen_rows"] == 2
+    assert found.facts["kl"] >= 0
+    assert len(found.losses) == 2
+
+
+def test_nothing_is_learned_from_the_rows_that_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reward is asked about practice rows in training and about the others before and after, never mixed."""
+    ASKED.clear()
+    adapt(**{"rlhf.reward": f"{HERE}:noting_reward"})
+    _, course = make()
+    practice, unseen = (frozenset(row.id for row in part) for part in (course.rows[:6], course.rows[6:]))
+    assert ASKED[0] == ASKED[-1] == unseen
+    assert all(asked <= practice for asked in ASKED[1:-1])
+    assert len(ASKED) == 3
+
+
+ASKED: list[frozenset[str]] = []
+
+
+def noting_reward(outputs: Sequence[str], rows: Sequence[Row]) -> list[float]:
+    """A reward of a user's own."""
+    ASKED.append(frozenset(row.id for row in rows))
+    return [float(len(text) % 5) for text in outputs]
+
+
+trl = pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="TRL is not installed")
+
+
+@trl
+@pytest.mark.parametrize("algorithm", ["rloo", "dpo"])
+def test_causal_models_learn_through_trl(algorithm: str) -> None:
+    """The same facts come of it, and the first loss of DPO is ln 2."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = adapt(**{"model.name": "tiny-llama", "rlhf.algorithm": algorithm})
+    assert set(found.facts) >= COMMON
+    assert len(found.losses) == 2
+    if algorithm == "dpo":
+        assert found.losses[-1] == pytest.approx(np.log(2), abs=1e-3)
+
+
+@trl
+def test_trl_is_fed_the_ids_of_the_models_own_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TRL would tokenize prompt and separator as one text, to other ids than the model is asked with."""
+    library = importlib.import_module("trl")
+    experiment, course = make(**{"model.name": "tiny-llama"})
+    heard: list[list[int]] = []
+    original = library.RLOOTrainer._generate_single_turn
+
+    def listening(self: Any, prompt_ids: list[list[int]], *rest: Any) -> Any:
+        heard.extend(prompt_ids)
+        return original(self, prompt_ids, *rest)
+
+    monkeypatch.setattr(library.RLOOTrainer, "_generate_single_turn", listening)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        METHODS["rlhf"](course.loaded.model, course, experiment.training)
+    own = [row.input_ids for row in course.form.encode(course.rows[:6], course.loaded)]
+    assert len(heard) == 4
+    assert all(prompt in own for prompt in heard)
+
+
+def test_without_trl_a_causal_model_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the extra, before anything is trained."""
+    monkeypatch.setattr("harness.methods.rlhf.causal.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(rlhf, "fine_tune", None)
+    with pytest.raises(SettingsError, match=re.escape('pip install "finetune-harness[rlhf]"')):
+        adapt(**{"model.name": "tiny-llama"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"rlhf.reward": "fact"}, NameUnknownError, 'Did you mean "facts"'),
+        ({"rlhf.reward": "nowhere:at_all"}, SettingsError, "cannot be imported"),
+        ({"rlhf.reward": f"{HERE}:QUICK"}, SettingsError, "is a dict"),
+        ({"rlhf.held_out": 0.01}, DataError, "to measure on"),
+        ({"rlhf.algorithm": "dpo", "rlhf.pairs": "nowhere.jsonl"}, DataError, "nowhere.jsonl"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_trained(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], error: type[HarnessError], said: str
+) -> None:
+    """A wrong setting costs no training."""
+    monkeypatch.setattr(rlhf, "fine_tune", None)
+    with pytest.raises(error, match=re.escape(said)):
+        adapt(**changes)
+
+
+def test_a_head_cannot_be_rewarded() -> None:
+    """An encoder with a head writes nothing, and the message says what to use."""
+    form = choose_form(small_experiment(**{"task": "classification", "model.name": "tiny-bert", "gate.require": None}))
+    _, course = make()
+    with pytest.raises(SettingsError, match='method = "full"'):
+        METHODS["rlhf"](course.loaded.model, replace(course, form=form), form.experiment.training)
+
+
+# Rewards
+
+
+def test_rewards_by_rule_are_highest_for_the_target() -> None:
+    """The target gets the best there is; half of it, or twice it, gets less; silence tells no fact."""
+    _, _, rows = load()
+    row = rows[0]
+    same = [row] * 4
+    texts = [row.target, row.target.split(". ")[0], f"{row.target} {row.target}", ""]
+    overlap, length, facts = (rule(texts, same) for rule in (reward_overlap, reward_length, reward_facts))
+    assert overlap[0] == pytest.approx(1.0)
+    assert max(overlap[1:]) < 1 - 0.1
+    assert (length[0], length[2], length[3]) == (0.0, -1.0, -1.0)
+    assert -1 < length[1] < 0
+    assert facts[0] == 1.0
+    assert facts[1] == pytest.approx(2 * 0.75 / 1.75)
+    assert facts[3] == 0.0
+
+
+def test_facts_cannot_judge_rows_of_no_event() -> None:
+    """The rule says which rewards can."""
+    strange = Row(id="mine", input="A text.", target="Text.")
+    with pytest.raises(SettingsError, match="cannot judge these 1 rows"):
+        find_reward("facts", [strange])
+    assert find_reward("rouge", [strange]) is reward_overlap
+
+
+@pytest.mark.parametrize("values", [[1.0], [1.0, float("nan")]])
+def test_a_reward_that_says_something_else_is_refused(values: list[float]) -> None:
+    """One finite number for each output."""
+    row = Row(id="mine", input="A text.", target="Text.")
+    with pytest.raises(TrainingError, match="for 2 outputs"):
+        ask_reward(lambda outputs, rows: values, ["a", "b"], [row, row])
+
+
+# Reward hacking
+
+
+def measured(reward: float, metric: float) -> Measured:
+    """Twenty rows around these means."""
+    noise = np.linspace(-0.1, 0.1, 20)
+    return Measured(reward=reward + noise, tokens=np.full(20, 9.0), metric=metric - noise)
+
+
+@pytest.mark.parametrize(
+    ("reward", "metric", "name", "hacked"),
+    [
+        (1.0, 40.0, "facts", True),
+        (1.0, 50.0, "facts", False),
+        (0.0, 40.0, "facts", False),
+    ],
+)
+def test_reward_that_rises_while_the_metric_falls_is_warned_of(
+    reward: float, metric: float, name: str, *, hacked: bool
+) -> None:
+    """Both must be more than chance; the facts say it too."""
+    form, loaded, rows = load()
+    ruler = Ruler(form=form, loaded=loaded, rows=rows, reward=reward_facts, reward_name=name)
+    assert ruler.independent
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = ruler.compare(measured(0.0, 50.0), measured(reward, metric), 1.5)
+    assert [entry.category for entry in caught] == [RewardHackingWarning] * hacked
+    assert found["reward_hacking"] == float(hacked)
+    assert (found["reward_before"], found["reward_after"]) == pytest.approx((0.0, reward), abs=1e-9)
+    assert (found["rouge1_before"], found["rouge1_after"]) == pytest.approx((50.0, metric))
+    assert (found["reward_rises_p"] < 0.01) == (reward > 0)
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(reason="the default settings do not do it yet: 0.745 before, 0.744 after, KL 4.1", strict=True)
+def test_reward_of_the_embedded_experiment_rises_on_unseen_rows() -> None:
+    """The reward rises by a detectable amount at a bounded KL, and ROUGE does not fall."""
+    experiment = load_experiment("summarization-full").override({"method": "rlhf"})
+    form = choose_form(experiment)
+    rows = load_splits(experiment.data, form.task).train
+    loaded = form.load(rows)
+    course = make_course(form, loaded, rows, form.encode(rows, loaded), form.make_collator(loaded))
+    facts = METHODS["rlhf"](loaded.model, course, experiment.training).facts
+    assert facts["reward_rises_p"] < 0.05
+    assert facts["metric_falls_p"] > 0.05
+    assert facts["kl"] < 10
