@@ -17,9 +17,11 @@ class LoraSettings(Settings):
     """Low-rank changes of the layers' matrices: W + scale B A, where B and A are all that learns."""
 
     rank: Count = 8
+    """The rank of the change: how many columns B has."""
     alpha: float = Field(16.0, gt=0)
     """The change is scaled by alpha / rank."""
     dropout: float = Field(0.0, ge=0, lt=1)
+    """The share of inputs to the change that are dropped in training."""
     targets: Literal["auto", "all-linear"] | Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = (
         "all-linear"
     )
@@ -102,12 +104,15 @@ class RlhfSettings(Settings):
     batch_size: Count = 8
     """Prompts, or pairs, of a step."""
     steps: Count = 30
+    """How often answers are drawn and learned from, or batches of pairs of DPO."""
     updates: Count = 2
     """Updates from the answers of one step, of ``rloo``."""
     learning_rate: float = Field(5e-4, ge=0, le=1e6)
+    """That of the policy; it falls linearly."""
     reward_epochs: Count = 4
     """Epochs over the pairs that the reward model learns from."""
     max_new_tokens: Count = 64
+    """Where an answer is broken off."""
 
 
 def require_places(template: str) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from harness import config
 from harness.config import Experiment, Settings
 from harness.report.markdown import write_table
 
@@ -54,7 +53,7 @@ def _say_default(field: FieldInfo) -> str:
 
 def _read_docstrings(kind: type[Settings]) -> dict[str, str]:
     """The text below each field, in one line."""
-    tree = ast.parse(inspect.getsource(config))
+    tree = ast.parse(inspect.getsource(sys.modules[kind.__module__]))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == kind.__name__)
     found = {}
     for field, below in pairwise(body):
