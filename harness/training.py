@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -145,8 +146,7 @@ def _trainer_arguments(settings: TrainingSettings, folder: str) -> TrainingArgum
         max_grad_norm=settings.max_gradient_norm,
         gradient_accumulation_steps=settings.accumulation,
         bf16=settings.precision == "bfloat16",
-        gradient_checkpointing=settings.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
+        **_checkpointing_arguments(settings),
         optim="adamw_torch",
         seed=settings.seed,
         data_seed=settings.seed,
@@ -163,6 +163,15 @@ def _trainer_arguments(settings: TrainingSettings, folder: str) -> TrainingArgum
     # With several GPUs in one process the trainer would split each batch, and take fewer and larger steps.
     arguments._n_gpu = min(arguments.n_gpu, 1)  # noqa: SLF001 - there is no public way
     return arguments
+
+
+def _checkpointing_arguments(settings: TrainingSettings) -> dict[str, Any]:
+    """Gradient checkpointing by the name that this version of transformers has for it; nothing where it is off."""
+    if not settings.gradient_checkpointing:
+        return {}
+    known = {field.name for field in fields(TrainingArguments)}
+    name = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
+    return {name: True, f"{name}_kwargs": {"use_reentrant": False}}
 
 
 class _LossRecorder(TrainerCallback):  # type: ignore[misc]  # the base class is untyped
