@@ -173,6 +173,8 @@ def say_power(comparison: Comparison, effect: float) -> str:
         return f"{evidence.rows} rows can decide nothing at a level of {evidence.level:g}"
     metrics = [number for number, entry in enumerate(comparison.metrics) if max(entry.against, entry.candidate) <= MOST]
     worst = max((evidence.detectable[metric] for metric in metrics), default=math.inf)
+    if not math.isfinite(worst):
+        return f"{evidence.rows} rows, and no score moved: how small a difference they would show is not known"
     seen = f"{evidence.rows} rows show a difference of {worst:.2f} points or more in every metric"
     if worst <= effect:
         return f"{seen}: enough for {effect:g}"
