@@ -14,19 +14,20 @@ from harness.comparison import say_power
 from harness.config import Experiment
 from harness.data.rows import Row, Splits
 from harness.data.source import load_splits
+from harness.forms import Form
 from harness.gate import Probe, Verdict, first_question, judge
 from harness.generation.speed import SpeedRatio
 from harness.methods import Method
 from harness.metrics.metric import Output, Table
 from harness.metrics.scorer import Scorer
 from harness.models.locate import locate_model
-from harness.preparation import Audit, Ready, Say, parse_requirements, prepare, require_names
+from harness.preparation import Audit, Say, parse_requirements, prepare, require_names
 from harness.probes import CheckReport, judge_checks, judge_speed
 from harness.requirements import Kind
 from harness.scoring import say_scores, score_arm, time_engine
 from harness.tasks import TASKS
 from harness.tasks.labels import LabelReport
-from harness.tasks.task import flatten
+from harness.tasks.task import Collator, EncodedRow, flatten
 from harness.tuning import Clock, Cost, name_method, tune_each_seed
 from harness.views import VIEWS
 
@@ -116,7 +117,7 @@ def run(
         say(first_question(experiment, baseline))
     ready = prepare(experiment, splits, audit=audit, clock=clock, say=say)
     form, loaded = ready.form, ready.loaded
-    course = make_course(ready, splits.train)
+    course = make_course(form, loaded, splits.train, ready.train, ready.collator)
     require_trainable(experiment, loaded, course)
     # Resolved once, from the base: training may touch the tuned model's config.
     settings = form.resolve(loaded)
@@ -194,20 +195,22 @@ def _list_tables(scorer: Scorer, arm: Arm, splits: Splits) -> tuple[Table, ...]:
     return scorer.tables([Output(text=row.output) for row in arm.rows], splits.eval)
 
 
-def make_course(ready: Ready, rows: Sequence[Row]) -> Course:
+def make_course(
+    form: Form, loaded: LoadedModel, rows: Sequence[Row], encoded: Sequence[EncodedRow], collator: Collator
+) -> Course:
     """What a form teaches of the training rows."""
     from harness.methods.method import Course
 
     return Course(
-        tokenizer=ready.loaded.tokenizer,
-        features=flatten(ready.train),
-        collator=ready.collator,
-        loss=ready.form.make_loss(ready.loaded, ready.train),
-        smooths=ready.form.smooths,
-        groups=[number for number, row in enumerate(ready.train) for _ in row.features],
-        form=ready.form,
+        tokenizer=loaded.tokenizer,
+        features=flatten(encoded),
+        collator=collator,
+        loss=form.make_loss(loaded, encoded),
+        smooths=form.smooths,
+        groups=[number for number, row in enumerate(encoded) for _ in row.features],
+        form=form,
         rows=rows,
-        loaded=ready.loaded,
+        loaded=loaded,
     )
 
 

@@ -132,6 +132,7 @@ def test_audit_as_json(run: Callable[..., Done], folder: Path) -> None:
     assert found["perfect-outputs-score-the-maximum"]["suspects"] == ["unit-mismatch-percent-fraction"]
 
 
+@pytest.mark.slow
 def test_defects_as_json(run: Callable[..., Done], folder: Path) -> None:
     """``harness defects NAME --json`` has the counts and one entry a defect; the pages are written where asked."""
     done = run("defects", "best-of-n-seeds-reported", "--no-clean", "--json", "--write", "pages", "--workers", "1")

@@ -31,7 +31,7 @@ def test_tuned_beats_and_differs_from_the_stored_base(
     assert harness_baseline is not None
     comparison = compare(harness_tuned, harness_baseline.base, harness_experiment.gate, title="tuned vs stored base")
     assert comparison.outcome is Outcome.IMPROVED
-    assert all(entry.low > 5 and entry.p <= 0.05 for entry in comparison.metrics)
+    assert all(entry.gain_interval[0] > 5 and entry.p <= 0.05 for entry in comparison.metrics)
     assert not comparison.same_weights
     assert comparison.changed > 0.9 * comparison.rows
 

@@ -75,6 +75,7 @@ def test_requirements_become_tests(pytester: pytest.Pytester) -> None:
     assert "Traceback" not in result.stdout.str()
 
 
+@pytest.mark.slow
 def test_update_stores_the_baseline_and_the_next_session_passes(pytester: pytest.Pytester) -> None:
     """--harness-update-baselines writes both arms; afterwards the check compares with them and is green."""
     require = ["no metric may regress against the stored baseline", "base must not drift"]
@@ -189,6 +190,7 @@ def test_session_without_the_harness_pays_nothing(pytester: pytest.Pytester) -> 
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_missing_baseline_is_created_and_the_stored_one_stays(pytester: pytest.Pytester) -> None:
     """--harness-create-baselines stores where nothing is stored; the next such session compares and stores nothing."""
     require = ["no metric may regress against the stored baseline"]
@@ -202,6 +204,7 @@ def test_missing_baseline_is_created_and_the_stored_one_stays(pytester: pytest.P
     assert approval.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_update_needs_a_reason_and_shows_what_changed(pytester: pytest.Pytester) -> None:
     """Replacing without --harness-why is refused before anything is trained; with it, scores and rows are shown."""
     require = ["no metric may regress against the stored baseline"]

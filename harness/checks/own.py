@@ -205,7 +205,6 @@ class _Own:
 
     def score_texts(self, outputs: Sequence[Any], references: Sequence[Any]) -> dict[str, float]:
         """What is made of texts alone; perplexity needs a model."""
-        families = tuple(family for family in self.scorer.families if "perplexity" not in family.signatures)
         if any(not isinstance(output, str) for output in outputs):
             # Tags come as lists, and so does the one reference of each row.
             outputs, references = ([" ".join(tags) for tags in side] for side in (outputs, references))
@@ -214,6 +213,10 @@ class _Own:
             Row(id=str(number), input="", target=entry[0], references=tuple(entry))
             for number, entry in enumerate(listed)
         ]
+        # Perplexity needs a model, and facts need the newsroom's own rows.
+        families = tuple(
+            family for family in self.scorer.families if "perplexity" not in family.signatures and family.applies(rows)
+        )
         return self._mean(Scorer(families), [Output(text=text) for text in outputs], rows)
 
     @staticmethod

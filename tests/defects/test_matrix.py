@@ -77,6 +77,7 @@ def test_check_sees_a_part_that_it_asks_for_without_needing_it() -> None:
     assert clean.declared.metric_range == (0.0, 100.0)
 
 
+@pytest.mark.slow
 def test_matrix_runs_in_several_processes_and_counts(tmp_path: Path) -> None:
     """Two processes audit defects and clean pipelines; the pages hold the counts, and their texts are escaped."""
     chosen = [defect for defect in all_defects() if defect.name in {"best-of-n-seeds-reported", "bleu-on-characters"}]

@@ -15,7 +15,7 @@ from harness.data.newsroom import draw_event
 from harness.data.rows import Row
 from harness.data.source import load_splits, read_source
 from harness.errors import ColumnError, DataError, OverlapError
-from harness.experiment import make_lesson
+from harness.experiment import make_course
 from harness.forms.encoder_decoder import EncoderDecoder
 from harness.forms.span_head import SpanHead
 from harness.metrics.answers import best_match
@@ -198,7 +198,7 @@ def test_model_learns_to_answer(tmp_path: Path) -> None:
     ]
     loaded = form.load(rows)
     encoded = form.encode(rows, loaded)
-    lesson = make_lesson(form, loaded, encoded, form.make_collator(loaded))
+    lesson = make_course(form, loaded, rows, encoded, form.make_collator(loaded))
     tuned = loaded.with_weights_of(fine_tune(loaded.model, lesson, experiment.training).model)
     said = [output.text for output in form.predict(tuned, rows, encoded, form.resolve(loaded))]
     assert said == [answer or "" for answer in asked.values()]

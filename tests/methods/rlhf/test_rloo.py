@@ -87,8 +87,9 @@ def test_training_starts_at_ratio_one_and_kl_zero(monkeypatch: pytest.MonkeyPatc
         policy, prompts, lambda places, answers: torch.tensor([float(sum(a) % 7) for a in answers]), QUICK, seed=0
     )
     assert len(losses) == 4
-    assert ratios[0] == ratios[2] == 0.0
-    assert kls[0] == 0.0
+    # A batch rounds otherwise than another.
+    assert max(ratios[0], ratios[2]) < 1e-5
+    assert kls[0] < 1e-5
     assert ratios[1] > 1e-4
     assert kls[1] > 1e-4
     assert loaded.identify().weights != loaded.with_weights_of(policy).identify().weights
