@@ -27,7 +27,7 @@ from harness.lesson import Lesson
 from harness.methods import ASKING, METHODS
 from harness.methods.parameter_efficient import PeftMethod
 from harness.metrics import METRICS
-from harness.metrics.metric import Output
+from harness.metrics.metric import Metric, Output
 from harness.metrics.scorer import Scorer, choose_scores
 from harness.models.loading import LoadedModel
 from harness.tasks import TASKS, Task
@@ -200,11 +200,11 @@ class _Own:
         return [output.text for output in self.predict(model, records, batch_size)]
 
     def evaluate(self, model: PreTrainedModel, records: Sequence[Record], *, batch_size: int = 8) -> dict[str, float]:
-        outputs = self.predict(model, records, batch_size)
-        return self._mean(self.scorer, outputs, self.to_rows(records)) | {"rows": float(len(outputs))}
+        outputs, rows = self.predict(model, records, batch_size), self.to_rows(records)
+        return self._mean(Scorer(self._families(rows)), outputs, rows) | {"rows": float(len(outputs))}
 
     def score_texts(self, outputs: Sequence[Any], references: Sequence[Any]) -> dict[str, float]:
-        """What is made of texts alone; perplexity needs a model."""
+        """The scores that compare texts with references."""
         if any(not isinstance(output, str) for output in outputs):
             # Tags come as lists, and so does the one reference of each row.
             outputs, references = ([" ".join(tags) for tags in side] for side in (outputs, references))
@@ -213,11 +213,12 @@ class _Own:
             Row(id=str(number), input="", target=entry[0], references=tuple(entry))
             for number, entry in enumerate(listed)
         ]
-        # Perplexity needs a model, and facts need the newsroom's own rows.
-        families = tuple(
-            family for family in self.scorer.families if "perplexity" not in family.signatures and family.applies(rows)
-        )
+        families = tuple(family for family in self._families(rows) if family.compares)
         return self._mean(Scorer(families), [Output(text=text) for text in outputs], rows)
+
+    def _families(self, rows: Sequence[Row]) -> tuple[Metric, ...]:
+        """What can score these rows: checks change them, and the newsroom's facts are those of its own rows."""
+        return tuple(family for family in self.scorer.families if family.applies(rows))
 
     @staticmethod
     def _mean(scorer: Scorer, outputs: Sequence[Output], rows: Sequence[Row]) -> dict[str, float]:

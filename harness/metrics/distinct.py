@@ -29,6 +29,8 @@ class Distinct(Metric):
     pairs as a share of pairs; the paper divides both by the number of words.
     """
 
+    compares = False
+
     @property
     def signatures(self) -> dict[str, str]:
         """Each score's name and its signature."""

@@ -50,6 +50,8 @@ class Metric(Protocol):
 
     lower_is_better: frozenset[str] = frozenset()
     """The scores of which less is better."""
+    compares: bool = True
+    """Whether outputs are compared with references, so that the references themselves score best."""
 
     @property
     def signatures(self) -> dict[str, str]:

@@ -28,6 +28,7 @@ class Perplexity(Metric):
     """
 
     lower_is_better = frozenset({"perplexity"})
+    compares = False
 
     @property
     def signatures(self) -> dict[str, str]:
