@@ -355,19 +355,19 @@ def test_predictions_are_those_of_brute_force(loaded: LoadedModel, encoder: str)
         assert output.text in ({""} if min(none) > best + 1e-4 else close)
 
 
-class FirstToken(torch.nn.Module):
-    """Scores the first token of each window 1 and every other 0."""
+class Pointer(torch.nn.Module):
+    """Scores one token of the vocabulary 2 where a window shows it, else the window's first token 3; all others 0."""
 
     device = torch.device("cpu")
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, token: int = -1) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.token = config, token
 
     def forward(self, input_ids: torch.Tensor, **_: torch.Tensor) -> Any:
         """Scores of shape (batch, length)."""
-        scores = torch.zeros(input_ids.shape)
-        scores[:, 0] = 1
+        scores = 2.0 * (input_ids == self.token)
+        scores[scores.sum(1) == 0, 0] = 3
         return SimpleNamespace(start_logits=scores, end_logits=scores)
 
 
@@ -378,8 +378,15 @@ def test_no_answer_is_given_only_where_it_was_trained(rows: list[Row], encoder: 
     loaded = form.load(rows)
     without = any(not row.spans for row in rows)
     assert form.resolve(loaded) == {"max_answer_tokens": 30, "null_answer": without}
-    loaded = replace(loaded, model=FirstToken(loaded.model.config))  # type: ignore[arg-type]
+    loaded = replace(loaded, model=Pointer(loaded.model.config))  # type: ignore[arg-type]
     assert {text == "" for text in predict(form, loaded, NEWS)} == {without}
+
+
+def test_one_window_with_the_answer_is_enough(loaded: LoadedModel, encoder: str) -> None:
+    """Windows that are sure to hold no answer do not outvote the one that is sure of its own."""
+    rows = [ask("people " * 60 + "! " + "people " * 60, "!"), ask("people " * 60, key="1")]
+    pointer = Pointer(loaded.model.config, loaded.tokenizer.convert_tokens_to_ids("!"))
+    assert predict(make_form(encoder), replace(loaded, model=pointer), rows) == ["!", ""]  # type: ignore[arg-type]
 
 
 def test_head_is_new_and_the_same_each_time(encoder: str, loaded: LoadedModel) -> None:
