@@ -21,9 +21,9 @@ from harness.config import Experiment
 from harness.data.columns import Record
 from harness.data.rows import Row, Splits
 from harness.data.source import load_splits
+from harness.experiment import make_course
 from harness.forms import Form, choose_form
 from harness.forms.writing import Writing
-from harness.lesson import Lesson
 from harness.methods import ASKING, METHODS
 from harness.methods.parameter_efficient import PeftMethod
 from harness.metrics import METRICS
@@ -172,22 +172,16 @@ class _Own:
         batch_size: int = 8,
         accumulation: int = 1,
     ) -> PreTrainedModel:
-        encoded = self.form.encode(self.to_rows(records), self.base)
+        rows = self.to_rows(records)
+        encoded = self.form.encode(rows, self.base)
         settings = self.experiment.training.model_copy(
             update={"seed": seed, "epochs": epochs, "batch_size": batch_size, "accumulation": accumulation}
         )
         method = METHODS[self.experiment.method]
         if isinstance(method, PeftMethod):
             settings = method.scale_rate(self.experiment, settings)
-        lesson = Lesson(
-            tokenizer=self.base.tokenizer,
-            features=flatten(encoded),
-            collator=self.form.make_collator(self.base),
-            loss=self.form.make_loss(self.base, encoded),
-            smooths=self.form.smooths,
-            groups=[number for number, row in enumerate(encoded) for _ in row.features],
-        )
-        return fine_tune(model, lesson, settings).model
+        course = make_course(self.form, self.base, rows, encoded, self.form.make_collator(self.base))
+        return fine_tune(model, course, settings).model
 
     def predict(self, model: PreTrainedModel, records: Sequence[Record], batch_size: int) -> list[Output]:
         rows = self.to_rows(records)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-from harness.device import choose_device
+from harness.device import at_work
 from harness.generation.batching import sorted_batches
 from harness.tasks.task import IGNORE_INDEX, Collator, EncodedRow
 
@@ -24,31 +24,26 @@ def measure_likelihood(
         collator: pads them to a batch.
         batch_size: rows in a batch.
     """
-    home = model.device
-    model.to(choose_device()).eval()
     measured = [(0.0, 0)] * len(rows)
-    try:
-        with torch.inference_mode():
-            for indices in sorted_batches([len(row.features[0]["input_ids"]) for row in rows], batch_size):
-                batch = {
-                    name: torch.as_tensor(values).to(model.device)
-                    for name, values in collator([dict(rows[index].features[0]) for index in indices]).items()
-                }
-                labels = batch["labels"]
-                if not model.config.is_encoder_decoder:
-                    # The ids say it all, and the model's own loss is not asked for.
-                    del batch["labels"]
-                logits = model(**batch).logits
-                # A soft prompt stands before the text, and has logits but no labels.
-                logits = logits[:, -labels.shape[1] :]
-                if not model.config.is_encoder_decoder:
-                    logits, labels = logits[:, :-1], labels[:, 1:]
-                nats = torch.nn.functional.cross_entropy(
-                    logits.transpose(1, 2).float(), labels, ignore_index=IGNORE_INDEX, reduction="none"
-                )
-                counts = (labels != IGNORE_INDEX).sum(1)
-                for index, total, count in zip(indices, nats.sum(1).tolist(), counts.tolist(), strict=True):
-                    measured[index] = (total, count)
-    finally:
-        model.to(home)
+    with at_work(model):
+        for indices in sorted_batches([len(row.features[0]["input_ids"]) for row in rows], batch_size):
+            batch = {
+                name: torch.as_tensor(values).to(model.device)
+                for name, values in collator([dict(rows[index].features[0]) for index in indices]).items()
+            }
+            labels = batch["labels"]
+            if not model.config.is_encoder_decoder:
+                # The ids say it all, and the model's own loss is not asked for.
+                del batch["labels"]
+            logits = model(**batch).logits
+            # A soft prompt stands before the text, and has logits but no labels.
+            logits = logits[:, -labels.shape[1] :]
+            if not model.config.is_encoder_decoder:
+                logits, labels = logits[:, :-1], labels[:, 1:]
+            nats = torch.nn.functional.cross_entropy(
+                logits.transpose(1, 2).float(), labels, ignore_index=IGNORE_INDEX, reduction="none"
+            )
+            counts = (labels != IGNORE_INDEX).sum(1)
+            for index, total, count in zip(indices, nats.sum(1).tolist(), counts.tolist(), strict=True):
+                measured[index] = (total, count)
     return measured

@@ -11,7 +11,7 @@ from transformers import DataCollatorWithPadding
 
 from harness.data.known_labels import require_known
 from harness.data.rows import NAMED, Row
-from harness.device import choose_device
+from harness.device import at_work
 from harness.errors import DataError
 from harness.forms.form import Form
 from harness.forms.writing import cut
@@ -131,21 +131,16 @@ class SequenceHead(Form):
     ) -> list[Output]:
         """The label of each row, by its name in the model's config."""
         model, collator = loaded.model, self.make_collator(loaded)
-        home = model.device
-        model.to(choose_device()).eval()
         outputs = [Output(text="")] * len(rows)
-        try:
-            with torch.inference_mode():
-                for indices in sorted_batches(
-                    [len(row.input_ids) for row in encoded], self.experiment.generation.batch_size
-                ):
-                    batch = collator(flatten([encoded[index] for index in indices]))
-                    del batch["labels"]
-                    logits = model(**{name: values.to(model.device) for name, values in batch.items()}).logits
-                    for index, best in zip(indices, logits.argmax(-1).tolist(), strict=True):
-                        outputs[index] = Output(text=model.config.id2label[best])
-        finally:
-            model.to(home)
+        with at_work(model):
+            for indices in sorted_batches(
+                [len(row.input_ids) for row in encoded], self.experiment.generation.batch_size
+            ):
+                batch = collator(flatten([encoded[index] for index in indices]))
+                del batch["labels"]
+                logits = model(**{name: values.to(model.device) for name, values in batch.items()}).logits
+                for index, best in zip(indices, logits.argmax(-1).tolist(), strict=True):
+                    outputs[index] = Output(text=model.config.id2label[best])
         return outputs
 
     def _require_texts(self, encoded: Sequence[EncodedRow], *, frame: set[int]) -> None:

@@ -12,12 +12,11 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from harness.data.rows import NAMED, Row
-from harness.device import choose_device
+from harness.device import at_work
 from harness.errors import DataError, ModelError
 from harness.forms.form import Form
 from harness.generation.batching import sorted_batches
@@ -204,20 +203,15 @@ class SpanHead(Form):
     ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """The start and the end score of each token of each window, in their order."""
         collator, model = self.make_collator(loaded), loaded.model
-        home = model.device
-        model.to(choose_device()).eval()
         scores = [(np.empty(0, np.float32), np.empty(0, np.float32))] * len(windows)
         lengths = [len(window["input_ids"]) for window in windows]
-        try:
-            with torch.inference_mode():
-                for batch in sorted_batches(lengths, self.experiment.generation.batch_size):
-                    inputs = collator([windows[number] for number in batch])
-                    output = model(
-                        **{name: values.to(model.device) for name, values in inputs.items() if name not in LABELS}
-                    )
-                    starts, ends = (values.float().cpu().numpy() for values in (output.start_logits, output.end_logits))
-                    for row, number in enumerate(batch):
-                        scores[number] = starts[row, : lengths[number]], ends[row, : lengths[number]]
-        finally:
-            model.to(home)
+        with at_work(model):
+            for batch in sorted_batches(lengths, self.experiment.generation.batch_size):
+                inputs = collator([windows[number] for number in batch])
+                output = model(
+                    **{name: values.to(model.device) for name, values in inputs.items() if name not in LABELS}
+                )
+                starts, ends = (values.float().cpu().numpy() for values in (output.start_logits, output.end_logits))
+                for row, number in enumerate(batch):
+                    scores[number] = starts[row, : lengths[number]], ends[row, : lengths[number]]
         return scores

@@ -10,7 +10,7 @@ from transformers import DataCollatorForTokenClassification
 
 from harness.data.bio import OUTSIDE, read_entities
 from harness.data.rows import Row
-from harness.device import choose_device
+from harness.device import at_work
 from harness.errors import DataError, SettingsError
 from harness.forms.form import Form
 from harness.forms.words import Pieces, read_words_as_text, split_words
@@ -134,21 +134,16 @@ class TokenHead(Form):
     ) -> list[Output]:
         """The tags of each row's words, joined by blanks."""
         model, names, collator = loaded.model, name_tags(loaded), self.make_collator(loaded)
-        home = model.device
-        model.to(choose_device()).eval()
         tags = [[OUTSIDE] * len(row.target.split()) for row in rows]
-        try:
-            with torch.inference_mode():
-                for indices in sorted_batches([len(row.input_ids) for row in encoded], self.batch_size):
-                    batch = collator([dict(encoded[index].features[0]) for index in indices])
-                    mask = (batch.pop("labels") != IGNORE_INDEX).to(model.device)
-                    logits = model(**{name: values.to(model.device) for name, values in batch.items()}).logits
-                    decode = model.crf.decode if settings["decoder"] == "viterbi" else choose_best
-                    for index, ids in zip(indices, decode(logits, mask), strict=True):
-                        for word, tag in zip(encoded[index].words, ids, strict=True):
-                            tags[index][word] = names[tag]
-        finally:
-            model.to(home)
+        with at_work(model):
+            for indices in sorted_batches([len(row.input_ids) for row in encoded], self.batch_size):
+                batch = collator([dict(encoded[index].features[0]) for index in indices])
+                mask = (batch.pop("labels") != IGNORE_INDEX).to(model.device)
+                logits = model(**{name: values.to(model.device) for name, values in batch.items()}).logits
+                decode = model.crf.decode if settings["decoder"] == "viterbi" else choose_best
+                for index, ids in zip(indices, decode(logits, mask), strict=True):
+                    for word, tag in zip(encoded[index].words, ids, strict=True):
+                        tags[index][word] = names[tag]
         return [Output(text=" ".join(row)) for row in tags]
 
     @property

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from harness.device import choose_device
+from harness.device import at_work
 from harness.generation.engine import Resolved
 from harness.generation.transformers_engine import generate_batch, to_generation_config
 from harness.tasks.task import EncodedRow
@@ -22,16 +21,11 @@ def generate_in_row_order(
     batch_size: int,
 ) -> list[str]:
     """Generate as one would by hand: nothing is sorted, each batch is padded to its longest row."""
-    home = model.device
-    model.to(choose_device()).eval()
     config = to_generation_config(settings)
     outputs: list[str] = []
-    try:
-        with torch.inference_mode():
-            for start in range(0, len(rows), batch_size):
-                sources = [row.input_ids for row in rows[start : start + batch_size]]
-                tokens = generate_batch(model, sources, config)
-                outputs += [text.strip() for text in tokenizer.batch_decode(tokens, skip_special_tokens=True)]
-    finally:
-        model.to(home)
+    with at_work(model):
+        for start in range(0, len(rows), batch_size):
+            sources = [row.input_ids for row in rows[start : start + batch_size]]
+            tokens = generate_batch(model, sources, config)
+            outputs += [text.strip() for text in tokenizer.batch_decode(tokens, skip_special_tokens=True)]
     return outputs

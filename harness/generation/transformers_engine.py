@@ -10,7 +10,7 @@ import torch
 from tqdm.auto import tqdm
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from harness.device import choose_device
+from harness.device import at_work
 from harness.generation.batching import sorted_batches
 from harness.generation.engine import Resolved
 from harness.tasks.task import EncodedRow
@@ -34,18 +34,13 @@ def generate(
         settings: resolved settings, see `resolve_settings`.
         batch_size: rows in a batch.
     """
-    home = model.device
-    model.to(choose_device()).eval()
     batches = sorted_batches([len(row.input_ids) for row in rows], batch_size)
     outputs = [""] * len(rows)
-    try:
-        with torch.inference_mode(), only_these_settings(model, settings) as config:
-            for batch in tqdm(batches, desc="generating", unit="batch", disable=not sys.stderr.isatty(), leave=False):
-                tokens = generate_batch(model, [rows[index].input_ids for index in batch], config)
-                for index, text in zip(batch, tokenizer.batch_decode(tokens, skip_special_tokens=True), strict=True):
-                    outputs[index] = text.strip()
-    finally:
-        model.to(home)
+    with at_work(model), only_these_settings(model, settings) as config:
+        for batch in tqdm(batches, desc="generating", unit="batch", disable=not sys.stderr.isatty(), leave=False):
+            tokens = generate_batch(model, [rows[index].input_ids for index in batch], config)
+            for index, text in zip(batch, tokenizer.batch_decode(tokens, skip_special_tokens=True), strict=True):
+                outputs[index] = text.strip()
     return outputs
 
 
