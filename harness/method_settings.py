@@ -89,7 +89,7 @@ class RlhfSettings(Settings):
 
     algorithm: Literal["rloo", "dpo"] = "rloo"
     """``rloo`` samples answers and learns from their rewards, ``dpo`` learns from pairs of answers."""
-    supervised_epochs: Count = 6
+    supervised_epochs: Count = 4
     """Epochs of full fine-tuning before; what is learned then is the reference."""
     held_out: float = Field(0.25, gt=0, lt=1)
     """The share of training rows that nothing is learned from: reward, KL and task metric are measured on them."""
@@ -99,19 +99,22 @@ class RlhfSettings(Settings):
     """A file with the columns prompt, chosen and rejected; by default the newsroom makes the pairs."""
     beta: float = Field(0.05, ge=0, le=1e3)
     """What a nat of KL from the reference costs, in the reward's unit; of DPO the strength of its margin."""
-    samples: int = Field(4, ge=2, le=1024)
+    prompts: int | None = Field(None, ge=0, le=1_000_000)
+    """How many rows that supervised training does not see are answered, and paired; the newsroom writes them, beside
+    both splits. By default one for each prompt of all steps; 0, and from another source, takes the training rows."""
+    samples: int = Field(8, ge=2, le=1024)
     """Answers to each prompt of a step."""
-    batch_size: Count = 8
+    batch_size: Count = 16
     """Prompts, or pairs, of a step."""
-    steps: Count = 30
+    steps: Count = 20
     """How often answers are drawn and learned from, or batches of pairs of DPO."""
-    updates: Count = 2
+    updates: Count = 1
     """Updates from the answers of one step, of ``rloo``."""
     learning_rate: float = Field(5e-4, ge=0, le=1e6)
     """That of the policy; it falls linearly."""
     reward_epochs: Count = 4
     """Epochs over the pairs that the reward model learns from."""
-    max_new_tokens: Count = 64
+    max_new_tokens: Count = 48
     """Where an answer is broken off."""
 
 

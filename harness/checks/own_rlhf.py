@@ -114,12 +114,10 @@ class OwnRlhf:
         return rewards.ask_reward(found, responses, [known[prompt] for prompt in prompts])
 
     def make_reward_pipeline(self) -> Pipeline:
-        """The pipeline whose model gives scores: the reward model, with a head as if it had learned something."""
+        """The pipeline whose model gives scores: the reward model, before it learns."""
 
         def make_model(seed: int = 0) -> reward_model.RewardModel:
-            made = reward_model.RewardModel(self.base.model)
-            torch.nn.init.normal_(made.head.weight, generator=torch.Generator().manual_seed(seed))
-            return made
+            return reward_model.RewardModel(self.base.model)
 
         return Pipeline(
             name=f"{self.form.experiment.name} reward",

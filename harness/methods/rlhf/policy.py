@@ -23,14 +23,12 @@ class Reading:
     """What a model makes of answers, in which it reads every token but is asked before each.
 
     Args:
-        logits: (batch, length, vocabulary) float; those at a token predict it.
-        states: (batch, length, width) float; the one at a token has read it.
+        logits: (batch, length, vocabulary) float; those at a token predict it, and have not read it.
         tokens: (batch, length) int64, padded with pad.
         mask: (batch, length) int64, 1 for each token of an answer, 0 behind its end.
     """
 
     logits: torch.Tensor
-    states: torch.Tensor
     tokens: torch.Tensor
     mask: torch.Tensor
 
@@ -76,28 +74,15 @@ def read_answers(model: PreTrainedModel, prompts: Sequence[Ids], answers: Sequen
         found = model(
             encoder_outputs=BaseModelOutput(last_hidden_state=encoded.last_hidden_state.repeat_interleave(group, 0)),
             attention_mask=seen.repeat_interleave(group, 0),
-            decoder_input_ids=torch.cat([torch.full_like(tokens[:, :1], start), tokens], 1),
-            output_hidden_states=True,
+            decoder_input_ids=torch.cat([torch.full_like(tokens[:, :1], start), tokens[:, :-1]], 1),
         )
-        return Reading(
-            logits=found.logits[:, :-1].float(), states=found.decoder_hidden_states[-1][:, 1:], tokens=tokens, mask=mask
-        )
+        return Reading(logits=found.logits.float(), tokens=tokens, mask=mask)
     asked = [prompt for prompt in prompts for _ in range(group)]
     rows = [[*prompt, *answer] for prompt, answer in zip(asked, answers, strict=True)]
-    found = model(
-        input_ids=_pad(rows, filler, model.device),
-        attention_mask=mask_answers(rows).to(model.device),
-        output_hidden_states=True,
-    )
+    found = model(input_ids=_pad(rows, filler, model.device), attention_mask=mask_answers(rows).to(model.device))
     spans = [(len(prompt), len(prompt) + len(answer)) for prompt, answer in zip(asked, answers, strict=True)]
     logits = [row[start - 1 : end - 1] for row, (start, end) in zip(found.logits, spans, strict=True)]
-    states = [row[start:end] for row, (start, end) in zip(found.hidden_states[-1], spans, strict=True)]
-    return Reading(
-        logits=pad_sequence(logits, batch_first=True).float(),
-        states=pad_sequence(states, batch_first=True),
-        tokens=tokens,
-        mask=mask,
-    )
+    return Reading(logits=pad_sequence(logits, batch_first=True).float(), tokens=tokens, mask=mask)
 
 
 def sample_answers(

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from harness.config import RlhfSettings, TrainingSettings
 from harness.data.rows import Row
+from harness.data.source import NEWSROOM, further_rows
 from harness.device import choose_device
 from harness.errors import DataError, SettingsError
 from harness.forms.writing import Writing
@@ -60,7 +61,9 @@ def tune(model: PreTrainedModel, course: Course, settings: TrainingSettings) -> 
         model=policy.cpu().eval(),
         losses=(*started.losses, *losses),
         trainable_parameters=started.trainable_parameters,
-        facts={**found, **facts},
+        facts={**found.facts, **facts},
+        tables=(found.table,),
+        warnings=found.warnings,
     )
 
 
@@ -70,7 +73,8 @@ class _Plan:
 
     Args:
         settings: of the method.
-        practice: rows to learn from.
+        practice: rows for the supervised start.
+        answered: rows that the policy answers, and for which the newsroom writes pairs.
         unseen: rows to measure on.
         pairs: to learn from; none where only a rule is asked.
         test_pairs: to measure a reward model on.
@@ -78,6 +82,7 @@ class _Plan:
 
     settings: RlhfSettings
     practice: Sequence[Row]
+    answered: Sequence[Row]
     unseen: Sequence[Row]
     pairs: Sequence[Pair] = ()
     test_pairs: Sequence[Pair] = ()
@@ -95,15 +100,25 @@ def _plan(model: PreTrainedModel, course: Course) -> _Plan:
     if not model.config.is_encoder_decoder:
         causal.require_trl()
     practice, unseen = _part(course.rows, settings.held_out, "training rows")
-    plan = _Plan(settings=settings, practice=practice, unseen=unseen)
+    plan = _Plan(settings=settings, practice=practice, answered=_find_prompts(course) or practice, unseen=unseen)
     if settings.reward != LEARNED:
         find_reward(settings.reward, course.rows)
     if settings.algorithm == "rloo" and settings.reward != LEARNED:
         return plan
     if settings.pairs is None:
-        return replace(plan, pairs=make_pairs(practice), test_pairs=make_pairs(unseen))
+        return replace(plan, pairs=make_pairs(plan.answered), test_pairs=make_pairs(unseen))
     pairs, test_pairs = _part(read_pairs(Path(settings.pairs)), settings.held_out, "pairs")
     return replace(plan, pairs=pairs, test_pairs=test_pairs)
+
+
+def _find_prompts(course: Course) -> list[Row]:
+    """Rows that supervised training does not see: on those it saw, the start knows its answers by heart."""
+    experiment = course.form.experiment
+    own = experiment.rlhf
+    count = own.prompts
+    if count is None:
+        count = own.steps * own.batch_size if experiment.data.source == NEWSROOM else 0
+    return further_rows(experiment.data, course.form.task, count) if count else []
 
 
 def _part(entries: Sequence[Row] | Sequence[Pair], share: float, what: str) -> tuple[list, list]:  # type: ignore[type-arg]
@@ -137,10 +152,10 @@ def _optimise(
             return causal.optimise_pairs(start, tokenizer, pairs, own, seed=seed)
         policy = make_reference(start).requires_grad_(requires_grad=True)
         return policy, dpo.optimise(policy, pairs, own, seed=seed)
-    prompts: list[Ids] = [row.input_ids for row in course.form.encode(plan.practice, course.loaded)]
+    prompts: list[Ids] = [row.input_ids for row in course.form.encode(plan.answered, course.loaded)]
 
     def score_texts(places: Sequence[int], texts: Sequence[str]) -> list[float]:
-        return ask_reward(reward, [text.strip() for text in texts], [plan.practice[place] for place in places])
+        return ask_reward(reward, [text.strip() for text in texts], [plan.answered[place] for place in places])
 
     def score_ids(places: Sequence[int], answers: Sequence[Ids]) -> torch.Tensor:
         texts = tokenizer.batch_decode([list(answer) for answer in answers], skip_special_tokens=True)

@@ -29,6 +29,7 @@ from tests.small import small_experiment
 QUICK: dict[str, object] = {
     "method": "rlhf",
     "data.train_rows": 8,
+    "rlhf.prompts": 0,
     "rlhf.supervised_epochs": 1,
     "rlhf.steps": 1,
     "rlhf.updates": 1,
@@ -92,6 +93,19 @@ def test_nothing_is_learned_from_the_rows_that_measure(monkeypatch: pytest.Monke
     assert ASKED[0] == ASKED[-1] == unseen
     assert all(asked <= practice for asked in ASKED[1:-1])
     assert len(ASKED) == 3
+
+
+def test_prompts_stand_in_neither_split() -> None:
+    """By default the policy answers rows of the newsroom that are new, one for each prompt of all steps."""
+    ASKED.clear()
+    adapt(**{"rlhf.prompts": None, "rlhf.steps": 3, "rlhf.reward": f"{HERE}:noting_reward"})
+    _, course = make()
+    splits = load_splits(course.form.experiment.data, course.form.task)
+    known = {row.id for row in (*splits.train, *splits.eval)}
+    answered = [asked for asked in ASKED if asked != ASKED[0]]
+    assert [len(asked) for asked in answered] == [2, 2, 2]
+    assert len(frozenset().union(*answered)) == 6
+    assert not frozenset().union(*answered) & known
 
 
 ASKED: list[frozenset[str]] = []
@@ -236,24 +250,36 @@ def test_reward_that_rises_while_the_metric_falls_is_warned_of(
     assert ruler.independent
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = ruler.compare(measured(0.0, 50.0), measured(reward, metric), 1.5)
+        findings = ruler.compare(measured(0.0, 50.0), measured(reward, metric), 1.5)
+    found, table = findings.facts, findings.table
     assert [entry.category for entry in caught] == [RewardHackingWarning] * hacked
+    assert findings.warnings == tuple(str(entry.message) for entry in caught)
+    assert [line[1:3] for line in table.rows] == [
+        ("0.000", f"{abs(reward):.3f}"), ("50.00", f"{metric:.2f}"), ("9.0", "9.0"), ("0.00", "1.50")
+    ]  # fmt: skip
     assert found["reward_hacking"] == float(hacked)
     assert (found["reward_before"], found["reward_after"]) == pytest.approx((0.0, reward), abs=1e-9)
     assert (found["rouge1_before"], found["rouge1_after"]) == pytest.approx((50.0, metric))
     assert (found["reward_rises_p"] < 0.01) == (reward > 0)
 
 
-@pytest.mark.slow
-@pytest.mark.xfail(reason="the default settings do not do it yet: 0.745 before, 0.744 after, KL 4.1", strict=True)
-def test_reward_of_the_embedded_experiment_rises_on_unseen_rows() -> None:
-    """The reward rises by a detectable amount at a bounded KL, and ROUGE does not fall."""
-    experiment = load_experiment("summarization-full").override({"method": "rlhf"})
+def learn_embedded(**changes: object) -> dict[str, float]:
+    """The facts of the embedded experiment by this method."""
+    experiment = load_experiment("summarization-full").override({"method": "rlhf", **changes})
     form = choose_form(experiment)
     rows = load_splits(experiment.data, form.task).train
     loaded = form.load(rows)
     course = make_course(form, loaded, rows, form.encode(rows, loaded), form.make_collator(loaded))
-    facts = METHODS["rlhf"](loaded.model, course, experiment.training).facts
+    found = METHODS["rlhf"](loaded.model, course, experiment.training)
+    assert isinstance(found, Adapted)
+    return dict(found.facts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [42, 43, 44])
+def test_reward_of_the_embedded_experiment_rises_on_unseen_rows(seed: int) -> None:
+    """The reward rises by a detectable amount at a bounded KL, and ROUGE does not fall."""
+    facts = learn_embedded(**{"training.seed": seed})
     assert facts["reward_rises_p"] < 0.05
     assert facts["metric_falls_p"] > 0.05
     assert facts["kl"] < 10
