@@ -70,7 +70,7 @@ def sampled_warm(monkeypatch: pytest.MonkeyPatch) -> None:
     generate = policy.generate_batch
 
     def cooler(model: Any, prompts: Any, config: Any) -> torch.Tensor:
-        config.temperature = 0.7
+        config.temperature = 0.4
         return generate(model, prompts, config)
 
     monkeypatch.setattr(policy, "generate_batch", cooler)
@@ -115,11 +115,11 @@ def answers_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
 def dropout_in_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     read = policy.read_answers
 
-    def noisy(model: Any, prompts: Any, answers: Any) -> policy.Reading:
+    def noisy(model: Any, prompts: Any, answers: Any, **settings: Any) -> policy.Reading:
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.3
-        return read(model.train(), prompts, answers)
+        return read(model.train(), prompts, answers, **settings)
 
     monkeypatch.setattr(policy, "read_answers", noisy)
 

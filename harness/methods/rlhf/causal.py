@@ -76,7 +76,7 @@ def optimise_reward(
             steps_per_generation=1,
             num_generations=settings.samples,
             max_completion_length=settings.max_new_tokens,
-            temperature=1.0,
+            temperature=settings.temperature,
             top_k=0,
             top_p=1.0,
             epsilon=0.2,
@@ -139,7 +139,7 @@ def _common(folder: str, settings: RlhfSettings, seed: int) -> dict[str, Any]:
     return {
         "output_dir": folder,
         "learning_rate": settings.learning_rate,
-        "beta": settings.beta,
+        "beta": settings.beta if settings.algorithm == "rloo" else settings.dpo_beta,
         "lr_scheduler_type": "linear",
         "weight_decay": 0.0,
         "disable_dropout": True,

@@ -37,7 +37,9 @@ def optimise(
     stepper = Stepper(policy, rate=settings.learning_rate, steps=settings.steps)
     dealt = islice(deal(len(pairs), settings.batch_size, Draw("dpo", seed)), settings.steps)
     return tuple(
-        stepper.step(preference_loss(policy, reference, [pairs[place] for place in places], beta=settings.beta), step)
+        stepper.step(
+            preference_loss(policy, reference, [pairs[place] for place in places], beta=settings.dpo_beta), step
+        )
         for step, places in enumerate(dealt)
     )
 

@@ -144,7 +144,7 @@ class Ruler:
             f"The reward rose from {facts['reward_before']:.3f} to {facts['reward_after']:.3f} on {len(self.rows)} "
             f"unseen rows (p {rises:.4f}), while {name} went from {facts[f'{name}_before']:.2f} to "
             f"{facts[f'{name}_after']:.2f} (p {falls:.4f}), at a KL of {kl:.2f} nats: the policy learned to "
-            "please the reward. Raise rlhf.beta, take fewer steps, or mend the reward."
+            "please the reward. Make KL dearer (rlhf.beta; of DPO rlhf.dpo_beta), take fewer steps, or mend the reward."
         )
         if hacked:
             warnings.warn(warning, RewardHackingWarning, stacklevel=2)

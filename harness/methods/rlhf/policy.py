@@ -51,13 +51,16 @@ def mask_answers(answers: Sequence[Ids]) -> torch.Tensor:
     return pad_sequence([torch.ones(len(answer), dtype=torch.int64) for answer in answers], batch_first=True)
 
 
-def read_answers(model: PreTrainedModel, prompts: Sequence[Ids], answers: Sequence[Ids]) -> Reading:
+def read_answers(
+    model: PreTrainedModel, prompts: Sequence[Ids], answers: Sequence[Ids], *, temperature: float = 1.0
+) -> Reading:
     """Let a model read answers to prompts.
 
     Args:
         model: an encoder-decoder or a causal model.
         prompts: token ids; ``answers`` may hold several to each, which then stand together.
         answers: token ids, EOS included where an answer was ended.
+        temperature: divides the logits; that at which the answers were drawn.
     """
     pad = read_special_token(model.config, "pad")
     filler = pad if isinstance(pad, int) else 0
@@ -76,19 +79,25 @@ def read_answers(model: PreTrainedModel, prompts: Sequence[Ids], answers: Sequen
             attention_mask=seen.repeat_interleave(group, 0),
             decoder_input_ids=torch.cat([torch.full_like(tokens[:, :1], start), tokens[:, :-1]], 1),
         )
-        return Reading(logits=found.logits.float(), tokens=tokens, mask=mask)
+        return Reading(logits=found.logits.float() / temperature, tokens=tokens, mask=mask)
     asked = [prompt for prompt in prompts for _ in range(group)]
     rows = [[*prompt, *answer] for prompt, answer in zip(asked, answers, strict=True)]
     found = model(input_ids=_pad(rows, filler, model.device), attention_mask=mask_answers(rows).to(model.device))
     spans = [(len(prompt), len(prompt) + len(answer)) for prompt, answer in zip(asked, answers, strict=True)]
     logits = [row[start - 1 : end - 1] for row, (start, end) in zip(found.logits, spans, strict=True)]
-    return Reading(logits=pad_sequence(logits, batch_first=True).float(), tokens=tokens, mask=mask)
+    return Reading(logits=pad_sequence(logits, batch_first=True).float() / temperature, tokens=tokens, mask=mask)
 
 
 def sample_answers(
-    policy: PreTrainedModel, prompts: Sequence[Ids], *, samples: int = 1, max_new_tokens: int, seed: int
+    policy: PreTrainedModel,
+    prompts: Sequence[Ids],
+    *,
+    samples: int = 1,
+    max_new_tokens: int,
+    seed: int,
+    temperature: float = 1.0,
 ) -> list[list[int]]:
-    """Draw answers from the policy's own distribution: no temperature, no top-k, no least length.
+    """Draw answers from the policy's whole distribution: no top-k, no top-p, no least length.
 
     Args:
         policy: an encoder-decoder or a causal model.
@@ -96,6 +105,7 @@ def sample_answers(
         samples: answers to each prompt; they stand together.
         max_new_tokens: where an answer is broken off.
         seed: decides the draws; the global random state stays as it was.
+        temperature: divides the logits; whoever reads the answers has to divide by the same.
 
     Returns:
         Token ids up to and with the first EOS.
@@ -104,7 +114,7 @@ def sample_answers(
     ends: set[int | None] = {*eos} if isinstance(eos, list) else {eos}
     settings: Resolved = {
         "do_sample": True,
-        "temperature": 1.0,
+        "temperature": temperature,
         "top_k": 0,
         "top_p": 1.0,
         "num_beams": 1,

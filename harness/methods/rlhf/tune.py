@@ -27,9 +27,9 @@ from harness.training import fine_tune, own_randomness
 
 
 def tune(model: PreTrainedModel, course: Course, settings: TrainingSettings) -> Adapted:
-    """Fine-tune a copy on a part of the rows, and optimise it towards a reward or by pairs.
+    """Fine-tune a copy, and optimise it towards a reward or by pairs.
 
-    Nothing is learned from the last rows; they say what came of it.
+    Rows that nothing is learned from say what came of it.
 
     Args:
         model: the base; it stays as it is.
@@ -99,8 +99,8 @@ def _plan(model: PreTrainedModel, course: Course) -> _Plan:
         )
     if not model.config.is_encoder_decoder:
         causal.require_trl()
-    practice, unseen = _part(course.rows, settings.held_out, "training rows")
-    plan = _Plan(settings=settings, practice=practice, answered=_find_prompts(course) or practice, unseen=unseen)
+    practice, answered, unseen = _part_rows(course)
+    plan = _Plan(settings=settings, practice=practice, answered=answered, unseen=unseen)
     if settings.reward != LEARNED:
         find_reward(settings.reward, course.rows)
     if settings.algorithm == "rloo" and settings.reward != LEARNED:
@@ -111,14 +111,19 @@ def _plan(model: PreTrainedModel, course: Course) -> _Plan:
     return replace(plan, pairs=pairs, test_pairs=test_pairs)
 
 
-def _find_prompts(course: Course) -> list[Row]:
-    """Rows that supervised training does not see: on those it saw, the start knows its answers by heart."""
+def _part_rows(course: Course) -> tuple[Sequence[Row], Sequence[Row], Sequence[Row]]:
+    """Rows for the supervised start, to answer, and to measure on.
+
+    The newsroom writes new ones: to those that the start saw it knows the answer by heart, and samples hardly differ.
+    """
     experiment = course.form.experiment
     own = experiment.rlhf
-    count = own.prompts
-    if count is None:
-        count = own.steps * own.batch_size if experiment.data.source == NEWSROOM else 0
-    return further_rows(experiment.data, course.form.task, count) if count else []
+    if experiment.data.source != NEWSROOM and not own.prompts:
+        practice, unseen = _part(course.rows, own.held_out, "training rows")
+        return practice, practice, unseen
+    count = own.steps * own.batch_size if own.prompts is None else own.prompts
+    new = further_rows(experiment.data, course.form.task, count + own.unseen)
+    return course.rows, new[:count] or course.rows, new[count:]
 
 
 def _part(entries: Sequence[Row] | Sequence[Pair], share: float, what: str) -> tuple[list, list]:  # type: ignore[type-arg]

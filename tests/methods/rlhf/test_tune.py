@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,7 @@ QUICK: dict[str, object] = {
     "method": "rlhf",
     "data.train_rows": 8,
     "rlhf.prompts": 0,
+    "rlhf.unseen": 2,
     "rlhf.supervised_epochs": 1,
     "rlhf.steps": 1,
     "rlhf.updates": 1,
@@ -89,10 +92,30 @@ def test_nothing_is_learned_from_the_rows_that_measure(monkeypatch: pytest.Monke
     ASKED.clear()
     adapt(**{"rlhf.reward": f"{HERE}:noting_reward"})
     _, course = make()
-    practice, unseen = (frozenset(row.id for row in part) for part in (course.rows[:6], course.rows[6:]))
-    assert ASKED[0] == ASKED[-1] == unseen
+    practice = frozenset(row.id for row in course.rows)
+    assert ASKED[0] == ASKED[-1] == {f"newsroom-42-{place}" for place in (16, 17)}
     assert all(asked <= practice for asked in ASKED[1:-1])
     assert len(ASKED) == 3
+
+
+def test_rows_of_a_file_are_parted(tmp_path: Path) -> None:
+    """What cannot be written anew is held out: the last quarter is measured on, the rest learned from."""
+    ASKED.clear()
+    source = write_rows(tmp_path)
+    adapt(**{"data.source": source, "rlhf.steps": 3, "rlhf.reward": f"{HERE}:noting_reward"})
+    _, course = make(**{"data.source": source})
+    practice, unseen = (frozenset(row.id for row in part) for part in (course.rows[:6], course.rows[6:]))
+    first, *steps, last = ASKED
+    assert first == last == unseen
+    assert frozenset().union(*steps) == practice
+
+
+def write_rows(folder: Path) -> str:
+    """A file of sixteen rows."""
+    _, course = make(**{"data.train_rows": 16})
+    lines = [json.dumps({"document": row.input, "summary": row.target}) for row in course.rows]
+    (folder / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(folder / "rows.jsonl")
 
 
 def test_prompts_stand_in_neither_split() -> None:
@@ -102,10 +125,12 @@ def test_prompts_stand_in_neither_split() -> None:
     _, course = make()
     splits = load_splits(course.form.experiment.data, course.form.task)
     known = {row.id for row in (*splits.train, *splits.eval)}
-    answered = [asked for asked in ASKED if asked != ASKED[0]]
-    assert [len(asked) for asked in answered] == [2, 2, 2]
-    assert len(frozenset().union(*answered)) == 6
-    assert not frozenset().union(*answered) & known
+    first, *steps, last = ASKED
+    assert first == last
+    assert list(map(len, steps)) == [2, 2, 2]
+    answered = frozenset().union(*steps)
+    assert len(answered) == 6
+    assert not answered & (known | first)
 
 
 ASKED: list[frozenset[str]] = []
@@ -149,7 +174,7 @@ def test_trl_is_fed_the_ids_of_the_models_own_prompts(monkeypatch: pytest.Monkey
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         METHODS["rlhf"](course.loaded.model, course, experiment.training)
-    own = [row.input_ids for row in course.form.encode(course.rows[:6], course.loaded)]
+    own = [row.input_ids for row in course.form.encode(course.rows, course.loaded)]
     assert len(heard) == 4
     assert all(prompt in own for prompt in heard)
 
@@ -168,7 +193,6 @@ def test_without_trl_a_causal_model_is_told_how_to_get_it(monkeypatch: pytest.Mo
         ({"rlhf.reward": "fact"}, NameUnknownError, 'Did you mean "facts"'),
         ({"rlhf.reward": "nowhere:at_all"}, SettingsError, "cannot be imported"),
         ({"rlhf.reward": f"{HERE}:QUICK"}, SettingsError, "is a dict"),
-        ({"rlhf.held_out": 0.01}, DataError, "to measure on"),
         ({"rlhf.algorithm": "dpo", "rlhf.pairs": "nowhere.jsonl"}, DataError, "nowhere.jsonl"),
     ],
 )
@@ -179,6 +203,22 @@ def test_what_cannot_be_is_said_before_anything_is_trained(
     monkeypatch.setattr(rlhf, "fine_tune", None)
     with pytest.raises(error, match=re.escape(said)):
         adapt(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"rlhf.held_out": 0.01}, DataError, "Of 8 training rows 8 are to learn from and 0 to measure on"),
+        ({"rlhf.prompts": 8}, SettingsError, "rlhf.prompts to 0"),
+    ],
+)
+def test_a_file_that_cannot_be_parted_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changes: dict[str, object], error: type[HarnessError], said: str
+) -> None:
+    """Too few rows, or new ones where none can be written, cost no training."""
+    monkeypatch.setattr(rlhf, "fine_tune", None)
+    with pytest.raises(error, match=re.escape(said)):
+        adapt(**{"data.source": write_rows(tmp_path), "rlhf.reward": "rouge", **changes})
 
 
 def test_a_head_cannot_be_rewarded() -> None:
@@ -254,9 +294,8 @@ def test_reward_that_rises_while_the_metric_falls_is_warned_of(
     found, table = findings.facts, findings.table
     assert [entry.category for entry in caught] == [RewardHackingWarning] * hacked
     assert findings.warnings == tuple(str(entry.message) for entry in caught)
-    assert [line[1:3] for line in table.rows] == [
-        ("0.000", f"{abs(reward):.3f}"), ("50.00", f"{metric:.2f}"), ("9.0", "9.0"), ("0.00", "1.50")
-    ]  # fmt: skip
+    shown = [tuple(map(float, line[1:3])) for line in table.rows]
+    assert shown == [(0.0, reward), (50.0, metric), (9.0, 9.0), (0.0, 1.5)]
     assert found["reward_hacking"] == float(hacked)
     assert (found["reward_before"], found["reward_after"]) == pytest.approx((0.0, reward), abs=1e-9)
     assert (found["rouge1_before"], found["rouge1_after"]) == pytest.approx((50.0, metric))
