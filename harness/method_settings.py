@@ -118,7 +118,9 @@ class RlhfSettings(Settings):
     updates: Count = 1
     """Updates from the answers of one step, of ``rloo``."""
     learning_rate: float = Field(5e-4, ge=0, le=1e6)
-    """That of the policy; it falls linearly."""
+    """That of the policy, of ``rloo``, and of the reward model; it falls linearly."""
+    dpo_learning_rate: float = Field(2e-4, ge=0, le=1e6)
+    """That of the policy, of ``dpo``."""
     reward_epochs: Count = 4
     """Epochs over the pairs that the reward model learns from."""
     max_new_tokens: Count = 48

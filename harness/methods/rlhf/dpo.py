@@ -34,7 +34,7 @@ def optimise(
         The loss of each step; ln 2 at the first.
     """
     reference = make_reference(policy)
-    stepper = Stepper(policy, rate=settings.learning_rate, steps=settings.steps)
+    stepper = Stepper(policy, rate=settings.dpo_learning_rate, steps=settings.steps)
     dealt = islice(deal(len(pairs), settings.batch_size, Draw("dpo", seed)), settings.steps)
     return tuple(
         stepper.step(

@@ -92,7 +92,9 @@ def test_dpo_makes_the_chosen_answers_likelier_than_the_rejected() -> None:
     model, pairs = two_pairs()
     before = dpo.weigh_answers(model, pairs).detach()
     policy = make_reference(model).requires_grad_(requires_grad=True)
-    losses = dpo.optimise(policy, pairs, RlhfSettings(steps=4, batch_size=2, learning_rate=1e-3, dpo_beta=BETA), seed=0)
+    losses = dpo.optimise(
+        policy, pairs, RlhfSettings(steps=4, batch_size=2, dpo_learning_rate=1e-3, dpo_beta=BETA), seed=0
+    )
     gained = (dpo.weigh_answers(policy, pairs) - before).detach()
     assert losses[0] == pytest.approx(math.log(2), abs=1e-6)
     assert losses[-1] < losses[0]

@@ -67,6 +67,22 @@ def test_samples_follow_their_seed_and_end_at_eos(name: str) -> None:
     assert all(eos not in answer[:-1] and 0 < len(answer) <= 12 for answer in first)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_temperature_is_that_of_samples_and_of_logprobs(name: str) -> None:
+    """Logits are divided by it, and at a low one samples are the likeliest answer."""
+    form, loaded, rows = load(name)
+    prompts = [row.input_ids for row in form.encode(rows[:2], loaded)]
+    cold = sample_answers(loaded.model, prompts, samples=2, max_new_tokens=6, seed=1, temperature=1e-4)
+    with torch.no_grad():
+        plain = read_answers(loaded.model, prompts, cold)
+        halved = read_answers(loaded.model, prompts, cold, temperature=0.5)
+    torch.testing.assert_close(halved.logits, 2 * plain.logits)
+    assert cold[::2] == cold[1::2]
+    assert [answer for answer, row in zip(cold, plain.logits, strict=True)] == [
+        row.argmax(-1)[: len(answer)].tolist() for answer, row in zip(cold, plain.logits, strict=True)
+    ]
+
+
 def test_masks_go_by_length() -> None:
     """A token counts whatever it is: pad may be EOS."""
     assert mask_answers([[5, 0, 0], [0]]).tolist() == [[1, 1, 1], [1, 0, 0]]

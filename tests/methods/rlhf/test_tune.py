@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.cli import main
 from harness.config import Experiment, load_experiment
 from harness.data.rows import Row
 from harness.data.source import load_splits
@@ -320,5 +321,40 @@ def test_reward_of_the_embedded_experiment_rises_on_unseen_rows(seed: int) -> No
     """The reward rises by a detectable amount at a bounded KL, and ROUGE does not fall."""
     facts = learn_embedded(**{"training.seed": seed})
     assert facts["reward_rises_p"] < 0.05
+    assert facts["reward_after"] - facts["reward_before"] > 0.03
     assert facts["metric_falls_p"] > 0.05
-    assert facts["kl"] < 10
+    assert facts["kl"] < 5
+    assert facts["reward_hacking"] == 0
+
+
+@pytest.mark.slow
+def test_dpo_raises_the_reward_of_the_embedded_experiment() -> None:
+    """Pairs of faithful and faulty summaries raise the share of facts, which is no part of the pairs."""
+    facts = learn_embedded(**{"rlhf.algorithm": "dpo"})
+    assert facts["reward_rises_p"] < 0.05
+    assert facts["metric_falls_p"] > 0.05
+
+
+def reward_words(outputs: Sequence[str], rows: Sequence[Row]) -> list[float]:
+    """A reward that anybody can please: the more words the better."""
+    return [len(text.split()) / 10 for text in outputs]
+
+
+@pytest.mark.slow
+def test_a_policy_that_pleases_a_foolish_reward_is_found_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It learns to chatter, and the command prints reward, metric, KL and length with the warning."""
+    changes = {"rlhf.reward": f"{HERE}:reward_words", "rlhf.beta": 0.0, "rlhf.learning_rate": 2e-3, "rlhf.steps": 10}
+    arguments = [part for name, value in changes.items() for part in ("--set", f"{name}={value}")]
+    places = ["--runs", str(tmp_path / "runs"), "--baselines", str(tmp_path / "none")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["harness", "run", "--method", "rlhf", *arguments, *places])
+        main()
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the policy learned to please the reward" in said
+    assert all(shown in said for shown in (f"reward: {HERE}:reward_words", "KL from the start", "tokens of an output"))
+    (facts,) = (json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.glob("runs/*/*/verdict.json"))
+    assert facts["method"]["reward_hacking"] == 1
+    assert facts["method"]["tokens_after"] > facts["method"]["tokens_before"]
+    assert facts["warnings"][0] in said
