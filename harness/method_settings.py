@@ -97,7 +97,7 @@ class RlhfSettings(Settings):
     unseen: Count = 200
     """How many more new rows reward, KL and task metric are measured on."""
     held_out: float = Field(0.25, gt=0, lt=1)
-    """From another source than the newsroom: the share of training rows that is measured on, and never learned from."""
+    """The share of rows of another source, and of pairs of a file, that is measured on and never learned from."""
     reward: str = Field("facts", min_length=1)
     """``model`` (learned from pairs), ``rouge``, ``length``, ``facts``, or ``module:attribute``."""
     pairs: str | None = Field(None, min_length=1)
@@ -121,7 +121,7 @@ class RlhfSettings(Settings):
     """That of the policy, of ``rloo``, and of the reward model; it falls linearly."""
     dpo_learning_rate: float = Field(2e-4, ge=0, le=1e6)
     """That of the policy, of ``dpo``."""
-    reward_epochs: Count = 4
+    reward_epochs: Count = 1
     """Epochs over the pairs that the reward model learns from."""
     max_new_tokens: Count = 48
     """Where an answer is broken off."""
