@@ -119,7 +119,7 @@ class RlhfSettings(Settings):
     """Updates from the answers of one step, of ``rloo``."""
     learning_rate: float = Field(5e-4, ge=0, le=1e6)
     """That of the policy, of ``rloo``, and of the reward model; it falls linearly."""
-    dpo_learning_rate: float = Field(2e-4, ge=0, le=1e6)
+    dpo_learning_rate: float = Field(1e-4, ge=0, le=1e6)
     """That of the policy, of ``dpo``."""
     reward_epochs: Count = 1
     """Epochs over the pairs that the reward model learns from."""

@@ -159,7 +159,7 @@ class Ruler:
             ("tokens of an output", "tokens", ".1f", ""),
         )
         return Table(
-            title=f"rlhf: the supervised start and the policy on {len(self.rows)} rows that neither learned from",
+            title=f"rlhf: supervised start and policy on {len(self.rows)} unseen rows",
             columns=("measured", "start", "policy", "p"),
             rows=(
                 *(
