@@ -71,6 +71,13 @@ class PromptSettings(Settings):
     virtual_tokens: int = Field(20, ge=1, le=10_000)
     """The length of a soft prompt."""
 
+    @property
+    def way(self) -> str:
+        """What the field calls it: zero-shot, few-shot, or the variant."""
+        if self.variant != "text":
+            return self.variant
+        return "few-shot" if self.shots else "zero-shot"
+
     @model_validator(mode="after")
     def _template_can_be_filled(self) -> Self:
         if self.template is not None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from harness.experiment import Run
     from harness.metrics.metric import Table
 
+SHOTS = 2
+"""Demonstrations of the few-shot line of ``--method all``, where the settings have none."""
 Tabulate = Callable[[Sequence["Run"], Mapping[str, str]], tuple["Table", ...]]
 """From the runs, and what was skipped for which reason, to the tables that show them."""
 
@@ -42,12 +44,20 @@ def list_tasks(experiment: str | None, data: str | None) -> list[Experiment]:
 
 
 def list_methods(experiment: Experiment) -> list[Experiment]:
-    """The experiment with every method, each by a name of its own: a stored baseline is that of one method."""
+    """The experiment with every method, each by a name of its own: a stored baseline is that of one method.
+
+    Prompting is there twice, without and with demonstrations.
+    """
     from harness.methods import METHODS
 
+    ways: dict[str, dict[str, object]] = {}
+    for method in METHODS:
+        ways[method] = {"method": method}
+        if method == "prompt" and experiment.prompt.way != "few-shot":
+            ways["few-shot"] = {"method": method, "prompt.variant": "text", "prompt.shots": SHOTS}
     return [
-        experiment.override({"method": name, "name": name_for_method(experiment, name, instead_of=experiment.method)})
-        for name in METHODS
+        experiment.override({**changes, "name": name_for_method(experiment, name, instead_of=experiment.method)})
+        for name, changes in ways.items()
     ]
 
 
@@ -69,9 +79,9 @@ def run_methods(experiments: Sequence[Experiment], *, places: Places, document: 
         0 where methods were compared, however each did against its base; 4 where fewer than two were left.
     """
     from harness.gate import ExitCode
-    from harness.report.methods import NARROW, tabulate_methods
+    from harness.report.methods import TITLES, tabulate_methods
 
-    done = _run_each(experiments, tabulate_methods, places=places, document=document, narrow=NARROW, skip_unfit=True)
+    done = _run_each(experiments, tabulate_methods, places=places, document=document, narrow=TITLES, skip_unfit=True)
     return ExitCode.PASSED if len(done) > 1 else ExitCode.NOT_COMPARABLE
 
 
@@ -98,8 +108,8 @@ def _run_each(
         except UsageError as error:
             if not (skip_unfit and done):
                 raise
-            skipped[experiment.method] = str(error)
-            click.echo(f"{experiment.method} is left out: {error}", err=True)
+            skipped[experiment.way] = str(error)
+            click.echo(f"{experiment.way} is left out: {error}", err=True)
     tables = tabulate(done, skipped)
     if document is not None:
         write_tables(tables, document)

@@ -61,3 +61,4 @@ def find_targets(model: PreTrainedModel) -> str | list[str]:
 
 
 tune = PeftMethod(name="lora", make_config=make_config)
+require_fit = tune.require_fit

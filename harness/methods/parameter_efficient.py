@@ -63,13 +63,25 @@ class PeftMethod:
         Raises:
             SettingsError: no layer is meant, or the layers cannot have such an adapter.
         """
-        config = self.make_config(form.experiment, model)
+        return self._put_in(copy.deepcopy(model), self.make_config(form.experiment, model), form, seed=seed)
+
+    def require_fit(self, course: Course) -> None:
+        """Make sure that the model has the layers that are meant, without copying a weight.
+
+        Raises:
+            SettingsError: it has not.
+        """
+        model, form = course.loaded.model, course.form
+        self._put_in(sketch(model), self.make_config(form.experiment, model), form, seed=0)
+
+    def _put_in(self, model: PreTrainedModel, config: PeftConfig, form: Form, *, seed: int) -> PeftModel:
+        """The model itself with a fresh adapter in it."""
         config.task_type = name_task(model, form)
         config.modules_to_save = find_heads(model, form) or None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                return get_peft_model(copy.deepcopy(model), config)
+                return get_peft_model(model, config)
             except ValueError as error:  # so PEFT says that layers are not there, or of another kind
                 layers = ", ".join(list_linear_layers(model))
                 raise SettingsError(
@@ -87,6 +99,12 @@ class PeftMethod:
         """The settings with the learning rate of this method in place of that of full fine-tuning."""
         factor = getattr(experiment, self.name).learning_rate_factor
         return settings.model_copy(update={"learning_rate": settings.learning_rate * factor})
+
+
+def sketch(model: PreTrainedModel) -> PreTrainedModel:
+    """A copy of a model whose tensors have shapes and no contents."""
+    weights = {id(weight): torch.nn.Parameter(weight.to("meta")) for weight in model.parameters()}
+    return copy.deepcopy(model, memo={**weights, **{id(buffer): buffer.to("meta") for buffer in model.buffers()}})
 
 
 def find_heads(model: PreTrainedModel, form: Form) -> list[str]:
