@@ -30,9 +30,16 @@ class LoraSettings(Settings):
     """Scale by alpha / sqrt(rank) instead (Kalajdzievski 2023), so that high ranks learn as fast as low ones."""
     dora: bool = False
     """Learn each column's length apart from its direction (Liu et al. 2024)."""
+    quantization: Literal["none", "nf4"] = "none"
+    """``nf4`` keeps the frozen linear layers in four bits (QLoRA, Dettmers et al. 2023); bitsandbytes has to run."""
     learning_rate_factor: float = Field(10.0, gt=0)
     """Times ``training.learning_rate``, which is meant for all weights: the best rate of LoRA is about ten times that
     of full fine-tuning (Schulman and others 2025, "LoRA Without Regret"). Set 1 to give the rate itself there."""
+
+    @property
+    def way(self) -> str:
+        """What the field calls it."""
+        return "lora" if self.quantization == "none" else "qlora"
 
 
 class AdapterSettings(Settings):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,12 @@ from harness.methods.method import Adapted, Course
 from harness.training import fine_tune
 
 MakeConfig = Callable[[Experiment, PreTrainedModel], PeftConfig]
+MakeBase = Callable[[Experiment, PreTrainedModel, Sequence[str]], PreTrainedModel]
+
+
+def copy_base(experiment: Experiment, model: PreTrainedModel, heads: Sequence[str]) -> PreTrainedModel:
+    """The base as it is, in a copy."""
+    return copy.deepcopy(model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +40,12 @@ class PeftMethod:
     Args:
         name: the method's, and that of its group of settings, which has a ``learning_rate_factor``.
         make_config: from the experiment and the base to PEFT's settings.
+        make_base: from the experiment, the base and the names of its heads to the copy that the adapter is put into.
     """
 
     name: str
     make_config: MakeConfig
+    make_base: MakeBase = copy_base
 
     def __call__(self, model: PreTrainedModel, course: Course, settings: TrainingSettings) -> Adapted:
         """Train an adapter on a copy of ``model``.
@@ -63,7 +71,12 @@ class PeftMethod:
         Raises:
             SettingsError: no layer is meant, or the layers cannot have such an adapter.
         """
-        return self._put_in(copy.deepcopy(model), self.make_config(form.experiment, model), form, seed=seed)
+        config = self.make_config(form.experiment, model)
+        return self._put_in(self.freeze(model, form), config, form, seed=seed)
+
+    def freeze(self, model: PreTrainedModel, form: Form) -> PreTrainedModel:
+        """A copy of ``model`` as it stands frozen below the adapter."""
+        return self.make_base(form.experiment, model, find_heads(model, form))
 
     def require_fit(self, course: Course) -> None:
         """Make sure that the model has the layers that are meant, without copying a weight.
