@@ -58,12 +58,7 @@ class PeftMethod:
         wrapped = self.wrap(model, course.form, seed=settings.seed)
         trained = self.train(wrapped, course, course.form.experiment, settings)
         require_only_adapter_moved(wrapped, trained.model)
-        return Adapted(
-            model=trained.model,
-            losses=trained.losses,
-            trainable_parameters=trained.trainable_parameters,
-            facts={"adapter_bytes": measure_bytes(trained.model)},
-        )
+        return finish(trained)
 
     def wrap(self, model: PreTrainedModel, form: Form, *, seed: int) -> PeftModel:
         """A copy of ``model`` with a fresh adapter, drawn from the seed.
@@ -162,7 +157,7 @@ def require_only_adapter_moved(before: PeftModel, after: PreTrainedModel) -> Non
         StrayWeightsError: other weights moved.
         SameWeightsError: nothing moved.
     """
-    saved = {tensor.data_ptr() for tensor in get_peft_model_state_dict(before, save_embedding_layers=False).values()}
+    saved = {tensor.data_ptr() for tensor in _list_saved(before)}
     trained = after.state_dict()
     moved = {name for name, tensor in before.state_dict().items() if not torch.equal(tensor.cpu(), trained[name])}
     stray = sorted(name for name in moved if before.state_dict()[name].data_ptr() not in saved)
@@ -178,6 +173,30 @@ def require_only_adapter_moved(before: PeftModel, after: PreTrainedModel) -> Non
             why='The comparison would always say "no change".',
             fix="Look at the loss curve and the learning rate.",
         )
+
+
+def _list_saved(model: PeftModel) -> list[torch.Tensor]:
+    """What is saved of a model: the weights of the adapter and of the heads, or those that a soft prompt is made of."""
+    if model.active_peft_config.is_prompt_learning:
+        return list(model.prompt_encoder.parameters())
+    return list(get_peft_model_state_dict(model, save_embedding_layers=False).values())
+
+
+def finish(trained: Trained, form: Form | None = None) -> Adapted:
+    """What a method of PEFT returns: how training went, and the bytes that have to be stored beside the base.
+
+    Args:
+        trained: a model of PEFT and how it came about.
+        form: how it is asked from now on, where that is another way.
+    """
+    return Adapted(
+        model=trained.model,
+        losses=trained.losses,
+        trainable_parameters=trained.trainable_parameters,
+        held_out_losses=trained.held_out_losses,
+        form=form,
+        facts={"adapter_bytes": measure_bytes(trained.model)},
+    )
 
 
 def measure_bytes(model: PeftModel) -> int:

@@ -15,6 +15,7 @@ from harness.forms import Form
 from harness.forms.writing import Writing
 from harness.methods.demonstrations import Asker
 from harness.methods.method import Adapted, Course, require_writing
+from harness.methods.parameter_efficient import finish
 from harness.methods.soft_prompts import tune_soft_prompt
 
 TRIED = 100
@@ -38,10 +39,7 @@ def tune(model: PreTrainedModel, course: Course, settings: TrainingSettings) -> 
     if prompt.variant == "text":
         facts = _look_at_prompts(form, course)
         return Adapted(model=model, losses=(), trainable_parameters=0, form=form, keeps_weights=True, facts=facts)
-    trained = tune_soft_prompt(model, course, settings, prompt)
-    return Adapted(
-        model=trained.model, losses=trained.losses, trainable_parameters=trained.trainable_parameters, form=form
-    )
+    return finish(tune_soft_prompt(model, course, settings, prompt), form=form)
 
 
 def require_fit(course: Course) -> None:
