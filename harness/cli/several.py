@@ -79,9 +79,9 @@ def run_methods(experiments: Sequence[Experiment], *, places: Places, document: 
         0 where methods were compared, however each did against its base; 4 where fewer than two were left.
     """
     from harness.gate import ExitCode
-    from harness.report.methods import TITLES, tabulate_methods
+    from harness.report.methods import NARROW, tabulate_methods
 
-    done = _run_each(experiments, tabulate_methods, places=places, document=document, narrow=TITLES, skip_unfit=True)
+    done = _run_each(experiments, tabulate_methods, places=places, document=document, narrow=NARROW, skip_unfit=True)
     return ExitCode.PASSED if len(done) > 1 else ExitCode.NOT_COMPARABLE
 
 
@@ -133,7 +133,11 @@ def _print(tables: Sequence[Table], narrow: Collection[str]) -> None:
             title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
         )
         for place in places:
-            shown.add_column(table.columns[place], justify="right" if _are_numbers(table, place) else "left")
+            # Where the place is short, a word takes several lines; a number stays whole.
+            number = _are_numbers(table, place)
+            shown.add_column(
+                table.columns[place], justify="right" if number else "left", no_wrap=number, overflow="fold"
+            )
         for line in table.rows:
             shown.add_row(*(Text(str(line[place])) for place in places))
         console.print(shown)

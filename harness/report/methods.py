@@ -13,7 +13,9 @@ from harness.tasks import TASKS
 if TYPE_CHECKING:
     from harness.experiment import Run
 
-TITLES = ("method", "tuned", "delta", "interval", "trained", "seconds", "memory", "on disk", "verdict")
+TITLES = ("method", "tuned", "delta", "interval", "trained", "time", "memory", "on disk", "verdict")
+NARROW = tuple(title for title in TITLES if title != "tuned")
+"""The columns that 80 characters have room for; the title says what the base scored."""
 PAIR_TITLES = ("pair", "difference", "interval", "p (adj.)", "better")
 
 
@@ -54,7 +56,7 @@ def _describe(run: Run, headline: str) -> tuple[str, ...]:
         say_number(entry.delta, sign="+"),
         f"{say_number(entry.low)} … {say_number(entry.high)}",
         say_count(run.trainable_parameters),
-        f"{run.seconds['tune'] / run.experiment.repeats:.1f}",
+        f"{run.seconds['tune'] / run.experiment.repeats:.3g} s",
         "-" if cost is None else say_bytes(cost.peak_bytes),
         "-" if cost is None else say_bytes(cost.stored_bytes),
         str(run.verdict.comparisons.tuned_base.outcome),

@@ -32,7 +32,7 @@ def test_each_method_has_its_line_and_each_pair() -> None:
     assert (full["method"], full["tuned"], full["delta"]) == ("full", "8.83", "+7.83")
     low, high = map(float, full["interval"].split(" … "))
     assert low < 7.83 < high
-    assert (full["trained"], full["seconds"], full["memory"], full["on disk"]) == ("10", "1.0", "12.3 MB", "6.00 MB")
+    assert (full["trained"], full["time"], full["memory"], full["on disk"]) == ("10", "1 s", "12.3 MB", "6.00 MB")
     assert (prompt["method"], prompt["on disk"], prompt["verdict"]) == ("zero-shot", "0 B", "improved")
     (pair,) = (dict(zip(PAIR_TITLES, line, strict=True)) for line in pairs.rows)
     assert (pair["pair"], pair["difference"], pair["better"]) == ("full - zero-shot", "+7.33", "full")
