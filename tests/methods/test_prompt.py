@@ -40,6 +40,16 @@ def test_zero_shot_by_the_tasks_prompt_is_the_base(model: str, tmp_path: Path) -
     assert 1 <= few.method_facts["demonstrations a prompt"] <= 2
 
 
+@pytest.mark.slow
+def test_demonstrations_move_the_scores_of_the_embedded_task(tmp_path: Path) -> None:
+    """With two demonstrations the tiny Llama's summaries score otherwise than without: worse, and beyond chance."""
+    changes = {"method": "prompt", "model.name": "tiny-llama", "prompt.shots": 2, "gate.require": None}
+    few = run(load_experiment("summarization-full").override(changes), baselines=tmp_path)
+    against_zero = next(entry for entry in few.verdict.comparisons.tuned_base.metrics if entry.metric == "rouge1")
+    assert against_zero.p < 0.05
+    assert against_zero.delta < 0
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_labels_are_scored_whole(model: str) -> None:
     """A label's cost is the log-likelihood of all its tokens and EOS, by a plain pass of one row; the least is said."""
