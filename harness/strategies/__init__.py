@@ -8,8 +8,8 @@ from harness.strategies.strategy import Strategy
 STRATEGIES: Registry[type[Strategy[Any]]] = Registry(
     "strategy",
     {
-        "sequential": "harness.strategies.sequential:Sequential",
         "single": "harness.strategies.single:Single",
+        "sequential": "harness.strategies.sequential:Sequential",
     },
 )
 
