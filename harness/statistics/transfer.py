@@ -9,7 +9,8 @@ of their means. It is not a number (nan) where no task has such a way: where the
 before the last one, so nothing can have been forgotten, and none is left to profit.
 
 Source: Lopez-Paz and Ranzato 2017, "Gradient Episodic Memory for Continual Learning", section 2 (average score,
-backward and forward transfer); Chaudhry et al. 2018, "Riemannian Walk for Incremental Learning", section 3 (forgetting).
+backward and forward transfer); Chaudhry et al. 2018, "Riemannian Walk for Incremental Learning", section 3
+(forgetting).
 """
 
 from __future__ import annotations
