@@ -9,6 +9,7 @@ STRATEGIES: Registry[type[Strategy[Any]]] = Registry(
     "strategy",
     {
         "sequential": "harness.strategies.sequential:Sequential",
+        "adapters": "harness.strategies.adapters:Adapters",
         "single": "harness.strategies.single:Single",
     },
 )
