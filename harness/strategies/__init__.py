@@ -8,6 +8,8 @@ from harness.strategies.strategy import Strategy
 STRATEGIES: Registry[type[Strategy[Any]]] = Registry(
     "strategy",
     {
+        "continual": "harness.strategies.continual:Continual",
+        "joint": "harness.strategies.joint:Joint",
         "sequential": "harness.strategies.sequential:Sequential",
         "adapters": "harness.strategies.adapters:Adapters",
         "single": "harness.strategies.single:Single",
