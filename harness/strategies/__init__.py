@@ -8,11 +8,11 @@ from harness.strategies.strategy import Strategy
 STRATEGIES: Registry[type[Strategy[Any]]] = Registry(
     "strategy",
     {
-        "continual": "harness.strategies.continual:Continual",
-        "joint": "harness.strategies.joint:Joint",
-        "sequential": "harness.strategies.sequential:Sequential",
-        "adapters": "harness.strategies.adapters:Adapters",
         "single": "harness.strategies.single:Single",
+        "sequential": "harness.strategies.sequential:Sequential",
+        "joint": "harness.strategies.joint:Joint",
+        "continual": "harness.strategies.continual:Continual",
+        "adapters": "harness.strategies.adapters:Adapters",
     },
 )
 

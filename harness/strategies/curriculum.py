@@ -75,6 +75,10 @@ class Curriculum:
         """The names of the tasks."""
         return tuple(subject.name for subject in self.subjects)
 
+    def under(self, multitask: Multitask) -> Curriculum:
+        """The same tasks, ready as they are, under other settings of the strategy."""
+        return replace(self, multitask=multitask)
+
     def __getitem__(self, name: str) -> Subject:
         """The task of that name."""
         return self.subjects[self.names.index(name)]
