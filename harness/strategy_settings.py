@@ -38,3 +38,5 @@ class TaskAdapterSettings(Settings):
 
     method: Literal["lora", "adapters"] = "lora"
     """What an adapter is; its settings are those of the method."""
+    begin_from: dict[str, str] = Field(default_factory=dict)
+    """The folder of an adapter to begin with, by the task's name; it must have been trained on this very base."""

@@ -10,6 +10,9 @@ STRATEGIES: Registry[type[Strategy[Any]]] = Registry(
     {
         "single": "harness.strategies.single:Single",
         "sequential": "harness.strategies.sequential:Sequential",
+        "joint": "harness.strategies.joint:Joint",
+        "continual": "harness.strategies.continual:Continual",
+        "adapters": "harness.strategies.adapters:Adapters",
     },
 )
 

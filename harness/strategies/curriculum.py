@@ -13,6 +13,7 @@ from harness.data.source import load_splits
 from harness.experiment import make_course
 from harness.multitask import Multitask
 from harness.preparation import Ready, Say, prepare, require_names
+from harness.strategies.clashes import require_no_clash
 from harness.tasks import TASKS
 from harness.tuning import Clock
 
@@ -97,4 +98,5 @@ def prepare_curriculum(multitask: Multitask, *, clock: Clock, say: Say) -> Curri
         say(f"{experiment.name}: {len(splits.train)} training and {len(splits.eval)} evaluation rows, none in both")
         ready = prepare(experiment, splits, audit=None, clock=clock, say=lambda _: None)
         subjects.append(Subject(experiment=experiment, splits=splits, ready=ready))
+    require_no_clash(subjects)
     return Curriculum(multitask=multitask, subjects=tuple(subjects))
