@@ -9,6 +9,7 @@ from markupsafe import Markup
 from matplotlib.patches import Rectangle
 
 from harness.report.charts import ACCENT, INK, draw, name_lines
+from harness.report.strategies.tables import name_stages
 from harness.report.wording import say_number
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ FULL = 100.0
 def draw_matrix(line: Facts, tasks: Sequence[str]) -> Markup:
     """R as a heat map: a line for each stage, a column for each task, a frame where the task was taught."""
     matrix = line["matrix"]
-    names = ["base", *(" + ".join(stage["taught"]) for stage in line["stages"])]
-    if len(line["stages"]) == 1:
-        names[1] = "all tasks"
 
     def paint(axes: Axes) -> None:
         for row, scores in enumerate(matrix):
@@ -38,16 +36,15 @@ def draw_matrix(line: Facts, tasks: Sequence[str]) -> Markup:
         for column, row in enumerate(line["learned"]):
             frame = Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, fill=False, edgecolor=INK, linewidth=1.6)
             axes.add_patch(frame)
-        name_lines(axes, names)
+        name_lines(axes, name_stages(line))
         axes.set_xlim(-0.5, len(tasks) - 0.5)
-        axes.set_xticks(range(len(tasks)), [task.replace("-", "-\n") for task in tasks])
+        axes.set_xticks(range(len(tasks)), tasks, rotation=30, ha="left", rotation_mode="anchor")
         axes.xaxis.tick_top()
         axes.tick_params(axis="x", labelcolor=INK, length=0)
         axes.grid(visible=False)
         axes.spines["bottom"].set_visible(False)
-        axes.set_ylabel("after")
 
-    return draw(f"R {line['name']}", 0.9 + 0.42 * len(matrix), paint)
+    return draw(f"R {line['name']}", 1.1 + 0.42 * len(matrix), paint)
 
 
 def draw_measure(lines: Sequence[Facts], measure: str) -> Markup:

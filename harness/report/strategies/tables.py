@@ -12,25 +12,29 @@ if TYPE_CHECKING:
 
 MARK = "*"
 """Stands behind a task's score after the stage that taught it: the diagonal of the matrix."""
-MEASURES = ("average score", "forgetting", "backward transfer", "forward transfer")
 LEGEND = (
     "R holds each task's score after each stage; * marks the stage that taught it. Average: of the last line. Backward "
-    "transfer: last line less *. Forgetting: best line before the last, less the last. Forward transfer: the line "
-    "before * less the base. A dash: all tasks were taught in one stage."
+    "transfer (BWT): the last line less *. Forgetting: the best line from * on, but for the last, less the last. Forward "
+    "transfer (FWT): the line before * less the base. A dash: all tasks were taught in one stage."
 )
 
 
 def tabulate_matrix(facts: Facts, line: Facts) -> Table:
     """R of one strategy, the mean over its seeds."""
-    titles = [f"after {' + '.join(stage['taught'])}" for stage in line["stages"]]
-    if titles and len(line["stages"]) == 1:
-        titles = ["after all tasks"]
+    titles = name_stages(line)
     rows = [
         (title, *(say_score(score, learned=number == at) for score, at in zip(scores, line["learned"], strict=True)))
-        for number, (title, scores) in enumerate(zip(["base", *titles], line["matrix"], strict=True))
+        for number, (title, scores) in enumerate(zip(titles, line["matrix"], strict=True))
     ]
-    columns = ("", *(f"{task['name']} ({task['headline']})" for task in facts["tasks"]))
+    columns = ("after", *(f"{task['name']} ({task['headline']})" for task in facts["tasks"]))
     return Table(title=f"R of {line['name']}", columns=columns, rows=tuple(rows))
+
+
+def name_stages(line: Facts) -> list[str]:
+    """The names of the lines of R: the base, and what each stage taught."""
+    if len(line["stages"]) == 1:
+        return ["base", "all tasks"]
+    return ["base", *(" + ".join(stage["taught"]) for stage in line["stages"])]
 
 
 def tabulate_measures(line: Facts) -> Table:
@@ -70,7 +74,7 @@ def tabulate_lines(facts: Facts) -> Table:
                 f"{sum(line['seconds'].values()):.0f}",
             )
         )
-    columns = ("strategy", "average", "interval", "forgets", "interval", "backward", "forward", "seconds")
+    columns = ("strategy", "average", "interval", "forgets", "interval", "BWT", "FWT", "seconds")
     return Table(title=f"{facts['name']}, {facts['model']}: {_say_tasks(facts)}", columns=columns, rows=tuple(rows))
 
 
@@ -112,7 +116,7 @@ def tabulate_pairs(facts: Facts, measure: str) -> Table:
         for pair in pairs
     ]
     return Table(
-        title=f"Pairs by {measure}: p is adjusted for all {len(pairs)} (max-T); better at {facts['level']:g}",
+        title=f"Pairs by {measure}: p is adjusted for all of them (max-T); better at {facts['level']:g}",
         columns=("pair", "difference", "interval", "p (adj.)", "better"),
         rows=tuple(rows),
     )

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from harness.report.facts import Facts
 
 
+WORDS = ("reason", "better")
+"""Columns of words, which may be parted."""
+
+
 def print_study(facts: Facts, console: Console) -> None:
     """Print each strategy's matrix and what became of the sentences; of several, the comparison as well."""
     for line in facts["lines"]:
@@ -68,11 +72,10 @@ def _render(table: Table, *, title: bool = True) -> Shown:
         padding=(0, 1, 0, 0),
     )
     for place, column in enumerate(table.columns):
-        # Names may take several lines; a number stays whole.
-        text = place == 0 or column in {"reason", "better"}
-        shown.add_column(
-            column, justify="left" if text else "right", overflow="fold", no_wrap=not text and " (" not in column
-        )
+        # The names of tasks are long: in the head of a column they take several lines.
+        head = column.replace("-", "-\n").replace(" (", "\n(")
+        text = place == 0 or column in WORDS
+        shown.add_column(head, justify="left" if text else "right", overflow="fold", no_wrap=column not in WORDS)
     for row in table.rows:
         shown.add_row(*(Text(str(cell)) for cell in row))
     return shown
