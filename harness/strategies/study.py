@@ -31,7 +31,7 @@ class Study:
         curriculum: the tasks with their rows.
         runs: what each strategy left behind, by its name.
         verdicts: of each strategy.
-        contest: the strategies compared; nothing where there is one.
+        contest: the strategies compared; nothing where one was asked for.
         skipped: the strategies that do not fit these tasks, with the reason.
         seconds: how long tasks and base took; what the strategies took stands in each.
     """
@@ -46,9 +46,9 @@ class Study:
 
     @property
     def exit_code(self) -> ExitCode:
-        """That of the one strategy; of several 0, however each did, for they were compared."""
+        """That of the one that was asked for; of several 0 where they were compared, and 4 where fewer than two fit."""
         if self.contest is not None:
-            return ExitCode.PASSED
+            return ExitCode.PASSED if len(self.runs) > 1 else ExitCode.NOT_COMPARABLE
         (verdict,) = self.verdicts.values()
         return verdict.exit_code
 
@@ -86,7 +86,7 @@ def run_study(
         curriculum=curriculum,
         runs=runs,
         verdicts={name: judge_run(run, runs.get(SINGLE)) for name, run in runs.items()},
-        contest=compare_runs(runs) if len(runs) > 1 else None,
+        contest=compare_runs(runs) if len(lines) > 1 else None,
         skipped=skipped,
         seconds=clock.seconds,
     )

@@ -45,7 +45,8 @@ def kill_when(progress: Path, happened: Callable[[list[str]], bool]) -> list[str
     told: list[str] = []
     until = time.monotonic() + PATIENCE
     while not happened(told):
-        assert child.is_alive() and time.monotonic() < until, told
+        assert child.is_alive(), told
+        assert time.monotonic() < until, told
         if ours.poll(0.001):
             told.append(ours.recv())
     os.kill(child.pid or 0, signal.SIGKILL)
@@ -84,7 +85,7 @@ def test_killed_while_it_writes_a_stage_leaves_no_half_of_it(tmp_path: Path) -> 
 
 
 def test_killed_between_stages_goes_on_from_the_last_whole_one(tmp_path: Path) -> None:
-    """The first stage is read and not taught again: with its weights, memory and losses the second has the same bits."""
+    """The first stage is not taught again: from its weights and memory the second comes out with the same bits."""
     told = kill_when(tmp_path, lambda told: any("after classification" in line for line in told))
     assert stages_in(tmp_path) == ["stage-1"]
     done, said = finish(tmp_path)
@@ -112,7 +113,7 @@ def test_killed_between_stages_goes_on_from_the_last_whole_one(tmp_path: Path) -
     ],
 )
 def test_key_is_that_of_the_stages(changes: dict[str, object], same: bool) -> None:  # noqa: FBT001 - a parameter
-    """Other rates, rows, heads or strengths are another run; the gate, and how many seeds there are, change no stage."""
+    """Other rates, rows, heads or strengths are another run; the gate and the number of seeds change no stage."""
     keys = [
         make_key(prepare_curriculum(settings(**given), clock=Clock(), say=lambda _: None)) for given in ({}, changes)
     ]
