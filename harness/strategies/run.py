@@ -77,6 +77,7 @@ def run_strategy(multitask: Multitask, *, progress: Path | None = None, say: Say
     line = choose_line(multitask.strategy)
     clock = Clock()
     curriculum = prepare_curriculum(multitask, clock=clock, say=say)
+    begin_line(line, curriculum)
     with clock.stage("base"):
         base = score_base(curriculum)
         say(f"base: {say_scores(curriculum, base)}")

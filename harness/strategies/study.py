@@ -72,10 +72,10 @@ def run_study(
     parse_sentences(multitask)
     clock = Clock()
     curriculum = prepare_curriculum(multitask, clock=clock, say=say)
+    fit, skipped = _choose_fitting(lines, curriculum, say=say)
     with clock.stage("base"):
         base = score_base(curriculum)
         say(f"base: {say_scores(curriculum, base)}")
-    fit, skipped = _choose_fitting(lines, curriculum, say=say)
     runs: dict[str, MultitaskRun] = {}
     for number, line in enumerate(fit, start=1):
         if len(fit) > 1:

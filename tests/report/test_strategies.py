@@ -87,7 +87,7 @@ def test_a_terminal_of_80_columns_cuts_nothing() -> None:
     text = printed(everything())
     assert max(map(len, text.splitlines())) <= 80
     assert all(name in text for name in ("single", "sequential", "joint", "BWT", "FWT", " s "))
-    assert "not told apart" in text
+    assert "single - sequential" in text
 
 
 def test_what_is_not_defined_is_a_dash() -> None:
