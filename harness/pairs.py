@@ -62,7 +62,9 @@ def compare_pairs(candidates: Mapping[str, Sequence[Arm]], metric: str, settings
     return compare_scores({name: _stack(arms, metric) for name, arms in candidates.items()}, settings, falls=falls)
 
 
-def compare_scores(scores: Mapping[str, NDArray[np.float64]], settings: GateSettings, *, falls: bool) -> tuple[Pair, ...]:
+def compare_scores(
+    scores: Mapping[str, NDArray[np.float64]], settings: GateSettings, *, falls: bool
+) -> tuple[Pair, ...]:
     """Compare each candidate with each other by a score of every row, all pairs tested together.
 
     Args:

@@ -38,7 +38,9 @@ def gaps_to_single(run: MultitaskRun, single: MultitaskRun) -> tuple[Gap, ...]:
     """How far each task stays below the model that learned it alone; both have the same rows and seeds."""
     ways = [to_the_end(run.learned, -1)] * len(run.repeats)
     alone, together = _walk_each(single, ways), _walk_each(run, ways)
-    return tuple(_gap(task, alone[task] - rows, alone[task] - rows, run.multitask.gate) for task, rows in together.items())
+    return tuple(
+        _gap(task, alone[task] - rows, alone[task] - rows, run.multitask.gate) for task, rows in together.items()
+    )
 
 
 def gaps_of_forgetting(run: MultitaskRun) -> tuple[Gap, ...]:

@@ -103,7 +103,9 @@ def run_line(
     first = changed.multitask.seed
     with open_progress(progress, changed) as kept:
         repeats = tuple(
-            _teach(STRATEGIES[line.strategy](curriculum=changed, seed=seed), line.name, base, kept, clock=clock, say=say)
+            _teach(
+                STRATEGIES[line.strategy](curriculum=changed, seed=seed), line.name, base, kept, clock=clock, say=say
+            )
             for seed in range(first, first + changed.multitask.repeats)
         )
     return MultitaskRun(

@@ -51,7 +51,9 @@ def judge_run(run: MultitaskRun, single: MultitaskRun | None) -> MultitaskVerdic
     findings = []
     for sentence in parse_sentences(run.multitask):
         if sentence.kind == "forget":
-            found = _judge_each(sentence, gaps_of_forgetting(run), settings, "nothing was learned before the last stage")
+            found = _judge_each(
+                sentence, gaps_of_forgetting(run), settings, "nothing was learned before the last stage"
+            )
         elif sentence.kind == "single":
             found = _judge_each(sentence, gaps_to_single(run, single) if single else (), settings, NO_SINGLE)
         elif sentence.kind == "gain" and _says_the_same(run):
@@ -82,9 +84,7 @@ def _judge_measure(sentence: Sentence, found: Measure, settings: GateSettings) -
     return Status.UNDECIDED, f"{seen}; {_too_few(found, distance)}"
 
 
-def _judge_each(
-    sentence: Sentence, gaps: Sequence[Gap], settings: GateSettings, missing: str
-) -> tuple[Status, str]:
+def _judge_each(sentence: Sentence, gaps: Sequence[Gap], settings: GateSettings, missing: str) -> tuple[Status, str]:
     """Whether every task lost little enough: all of them must be sure, and one that is sure of more is enough to fail."""
     if not gaps:
         return Status.NOT_COMPARABLE, missing
