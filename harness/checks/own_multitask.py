@@ -18,7 +18,7 @@ from harness.data.columns import Record
 from harness.data.rows import Row
 from harness.experiment import make_course
 from harness.methods import Course
-from harness.multitask import Multitask
+from harness.multitask import DEFAULT_PRESET, Multitask, load_multitask
 from harness.statistics import transfer
 from harness.strategies import STRATEGIES, ewc
 from harness.strategies.adapter_set import AdapterSet
@@ -27,10 +27,10 @@ from harness.strategies.classroom import measure_rows
 from harness.strategies.continual import Continual, read_rows
 from harness.strategies.curriculum import Curriculum, Subject, prepare_curriculum
 from harness.strategies.joint import Joint
+from harness.strategies.lines import choose_line
 from harness.strategies.strategy import Strategy, Taught
 from harness.tasks.task import EncodedRow
 from harness.tuning import Clock
-
 
 ROWS = {"train": 48, "eval": 24}
 """How many rows of each split of a task the checks look at, at most."""
@@ -72,6 +72,15 @@ def pipeline_of_tasks(multitask: Multitask) -> Pipeline:
             **parts,
         ),
     )
+
+
+def find_tasks(choice: str | None, strategy: str) -> Pipeline:
+    """What a line of the reports, as ``joint``, does with the tasks of a preset or file; by default the embedded ones.
+
+    Raises:
+        UsageError: there is no such file or line, or its tasks cannot be used.
+    """
+    return pipeline_of_tasks(choose_line(strategy).apply(load_multitask(choice or DEFAULT_PRESET)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ import torch
 from harness.checks.check import Status
 from harness.checks.own_multitask import pipeline_of_tasks
 from harness.checks.pipeline import Pipeline
+from harness.cli import main
+from harness.gate import ExitCode
 from harness.multitask import Multitask, load_multitask
 from harness.statistics import transfer
 from harness.strategies import continual, ewc, joint
@@ -176,3 +180,24 @@ def test_defects_of_the_catalogue_are_seen_in_the_strategies(name: str, monkeypa
     plant(monkeypatch)
     report = audit_with(pipeline, [one for one in CHECKS if one.name == check])
     assert failures(report).keys() == {check}, [str(result) for result in report.results]
+
+
+def test_audit_takes_a_strategy(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``harness audit FILE --strategy NAME`` looks at the file's tasks; an unknown strategy is a user's mistake."""
+    file = tmp_path / "tasks.toml"
+    file.write_text(
+        'name = "two"\ntasks = ["sentiment", "classification"]\n[common]\nmodel = { name = "tiny-bert" }\n'
+        "data = { train_rows = 24, eval_rows = 8 }\ntraining = { epochs = 1 }\n",
+        encoding="utf-8",
+    )
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["harness", "audit", str(file), *arguments])
+        return main()
+
+    assert run("--strategy", "joint", "--check", "mixture-is-as-declared") == ExitCode.PASSED
+    assert capfd.readouterr().out.startswith("✓ mixture-is-as-declared: sentiment: 1 epochs")
+    assert run("--strategy", "joynt") == ExitCode.USAGE
+    assert '"joynt"' in capfd.readouterr().err
