@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import ClassVar
 
 from harness.config import TrainingSettings
 from harness.errors import SettingsError
-from harness.strategies.mixing import count_examples, plan_batches, share_tasks
+from harness.methods import Course
+from harness.strategies.mixing import Place, count_examples, plan_batches, share_tasks
 from harness.strategies.shared import SharedModel
 from harness.strategies.strategy import Strategy, Taught
 from harness.strategies.together import require_plannable, teach_together
@@ -43,24 +45,28 @@ class Joint(Strategy[SharedModel]):
 
     def teach(self, stage: int, before: Taught[SharedModel]) -> Taught[SharedModel]:
         """Fine-tune the body and all heads."""
-        settings = self.curriculum.multitask.joint
         courses = {subject.name: subject.course(self.seed) for subject in self.curriculum.subjects}
-        # What a task would see alone is its size: a task that is to have more epochs has more of the mixture.
-        alone = {s.name: len(courses[s.name].features) * s.experiment.training.epochs for s in self.curriculum.subjects}
-        shares = share_tasks(alone, settings.mixing, temperature=settings.temperature)
-        batches = plan_batches(
-            {task: len(course.features) for task, course in courses.items()},
-            count_examples(shares, sum(alone.values())),
-            batch_size=self._training.batch_size,
-            one_task=settings.batches == "one-task",
-            rng=random.Random(f"mix/{self.seed}"),
-        )
-        done = teach_together(before.pupil, courses, batches, self._training, weights=settings.weights)
+        weights = self.curriculum.multitask.joint.weights
+        done = teach_together(before.pupil, courses, self.plan(courses), self._training, weights=weights)
         return Taught(
             pupil=done.pupil,
             losses=done.losses,
             trainable_parameters=done.trainable_parameters,
             facts=done.tell_mixture(courses),
+        )
+
+    def plan(self, courses: Mapping[str, Course]) -> list[list[Place]]:
+        """Which examples come in which batch, over all epochs."""
+        settings = self.curriculum.multitask.joint
+        # What a task would see alone is its size: a task that is to have more epochs has more of the mixture.
+        alone = {s.name: len(courses[s.name].features) * s.experiment.training.epochs for s in self.curriculum.subjects}
+        shares = share_tasks(alone, settings.mixing, temperature=settings.temperature)
+        return plan_batches(
+            {task: len(course.features) for task, course in courses.items()},
+            count_examples(shares, sum(alone.values())),
+            batch_size=self._training.batch_size,
+            one_task=settings.batches == "one-task",
+            rng=random.Random(f"mix/{self.seed}"),
         )
 
     @property
