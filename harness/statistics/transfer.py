@@ -9,7 +9,8 @@ of their means. It is not a number (nan) where no task has such a way: where the
 before the last one, so nothing can have been forgotten, and none is left to profit.
 
 Source: Lopez-Paz and Ranzato 2017, "Gradient Episodic Memory for Continual Learning", section 2 (average score,
-backward and forward transfer); Chaudhry et al. 2018, "Riemannian Walk for Incremental Learning", section 3 (forgetting).
+backward and forward transfer); Chaudhry et al. 2018, "Riemannian Walk for Incremental Learning", section 3
+(forgetting).
 """
 
 from __future__ import annotations
@@ -64,10 +65,16 @@ def lost_since(learned: Lines, last: int) -> tuple[Way, ...]:
 
 
 def lost_from_best(scores: Floats, learned: Lines) -> tuple[Way, ...]:
-    """What each earlier task lost from its best score after any stage but the last."""
+    """What each earlier task lost from its best score of the lines since it was learned, but for the last.
+
+    The formula of Chaudhry et al. looks at the lines before as well. A task that its own training made worse would be
+    forgotten by that, whatever came afterwards.
+    """
     last = len(scores) - 1
-    best = 1 + scores[1:last].argmax(axis=0) if last > 1 else learned
-    return tuple(Way(way.task, way.start, int(best[way.task])) for way in lost_since(learned, last))
+    return tuple(
+        Way(way.task, way.start, way.end + int(scores[way.end : last, way.task].argmax()))
+        for way in lost_since(learned, last)
+    )
 
 
 def mean_way(scores: Floats, ways: tuple[Way, ...]) -> float:

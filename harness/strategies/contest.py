@@ -49,8 +49,8 @@ class Contest:
 def compare_runs(runs: Mapping[str, MultitaskRun]) -> Contest:
     """Compare strategies row by row; of each table all lines are tested together.
 
-    Pairs are adjusted by sign flips and max-T over all of them (see `harness.pairs`). What is told of single-task models
-    is adjusted for all strategies and tasks by Holm's step-down method, for tasks have different rows.
+    Pairs are adjusted by sign flips and max-T over all of them (see `harness.pairs`). What is told of
+    single-task models is adjusted for all strategies and tasks by Holm's step-down method: tasks have different rows.
 
     Args:
         runs: name to run, over the same tasks, rows and seeds.

@@ -44,7 +44,7 @@ class Subject:
     @property
     def headline(self) -> str:
         """The score that stands for the task."""
-        return self.ready.form.task.headline
+        return TASKS[self.experiment.task].headline
 
     @cached_property
     def settings(self) -> Resolved:

@@ -33,8 +33,15 @@ class Line:
         return multitask.override({**self.changes, "strategy": self.strategy})
 
 
-VARIANTS: Mapping[str, tuple[Line, ...]] = {}
-"""The strategies that stand for several lines, with these; every other is a line by itself."""
+VARIANTS: Mapping[str, tuple[Line, ...]] = {
+    "continual": (
+        Line(name="replay", strategy="continual", changes={"continual.ewc": 0.0}),
+        Line(name="ewc", strategy="continual", changes={"continual.replay": 0}),
+        Line(name="replay-ewc", strategy="continual"),
+    )
+}
+"""The strategies that stand for several lines, with these; every other is a line by itself. A line switches off what it
+does not have; how much there is of the rest is for the settings to say."""
 
 
 def list_lines() -> tuple[Line, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,7 @@ def run_strategy(multitask: Multitask, *, progress: Path | None = None, say: Say
     line = choose_line(multitask.strategy)
     clock = Clock()
     curriculum = prepare_curriculum(multitask, clock=clock, say=say)
+    begin_line(line, curriculum)
     with clock.stage("base"):
         base = score_base(curriculum)
         say(f"base: {say_scores(curriculum, base)}")
@@ -103,9 +105,7 @@ def run_line(
     first = changed.multitask.seed
     with open_progress(progress, changed) as kept:
         repeats = tuple(
-            _teach(
-                STRATEGIES[line.strategy](curriculum=changed, seed=seed), line.name, base, kept, clock=clock, say=say
-            )
+            _teach(line, STRATEGIES[line.strategy](curriculum=changed, seed=seed), base, kept, clock=clock, say=say)
             for seed in range(first, first + changed.multitask.repeats)
         )
     return MultitaskRun(
@@ -113,8 +113,18 @@ def run_line(
     )
 
 
+def begin_line(line: Line, curriculum: Curriculum) -> None:
+    """Make sure, before anything trains, that a strategy can teach these tasks.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    changed = curriculum.under(line.apply(curriculum.multitask))
+    STRATEGIES[line.strategy](curriculum=changed, seed=changed.multitask.seed).begin()
+
+
 def _teach(
-    strategy: Strategy, line: str, base: Stage, kept: Progress | None, *, clock: Clock, say: Say
+    line: Line, strategy: Strategy[Any], base: Stage, kept: Progress | None, *, clock: Clock, say: Say
 ) -> tuple[Stage, ...]:
     """All stages of one seed, from the last whole one that was kept."""
     before, stages = strategy.begin(), [base]
@@ -122,13 +132,13 @@ def _teach(
         found, before = kept.read(strategy.seed, before)
         stages += found
         if found:
-            say(f"{line}, seed {strategy.seed}: {len(found)} of {len(strategy.stages)} stages are on disk, and kept")
+            say(f"{line.name}, seed {strategy.seed}: {len(found)} of {len(strategy.stages)} stages are done already")
     for number in range(len(stages) - 1, len(strategy.stages)):
         tasks = strategy.stages[number]
         with clock.stage("tune"):
             before = strategy.teach(number, before)
         with clock.stage("score"):
-            arms = score_pupil(strategy.curriculum, before.pupil, line)
+            arms = score_pupil(strategy.curriculum, before.pupil, line.name)
         stages.append(
             Stage(
                 taught=tasks,
@@ -140,5 +150,5 @@ def _teach(
         )
         if kept is not None:
             kept.write(strategy.seed, number, stages[-1], before)
-        say(f"{line}, after {' + '.join(tasks)}: {say_scores(strategy.curriculum, stages[-1])}")
+        say(f"{line.name}, after {' + '.join(tasks)}: {say_scores(strategy.curriculum, stages[-1])}")
     return tuple(stages)

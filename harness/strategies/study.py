@@ -1,4 +1,4 @@
-"""One command over several tasks: one strategy or several, on tasks that are made ready and a base that is scored once."""
+"""One command over several tasks: one strategy or several, on tasks made ready once and a base scored once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from harness.preparation import Say
 from harness.strategies.contest import SINGLE, Contest, compare_runs
 from harness.strategies.curriculum import Curriculum, prepare_curriculum
 from harness.strategies.lines import Line
-from harness.strategies.run import MultitaskRun, run_line
+from harness.strategies.progress import make_key
+from harness.strategies.run import MultitaskRun, begin_line, run_line
 from harness.strategies.sentences import parse_sentences
 from harness.strategies.stage import say_scores, score_base
 from harness.strategies.verdict import MultitaskVerdict, judge_run
@@ -30,7 +31,7 @@ class Study:
         curriculum: the tasks with their rows.
         runs: what each strategy left behind, by its name.
         verdicts: of each strategy.
-        contest: the strategies compared; nothing where there is one.
+        contest: the strategies compared; nothing where one was asked for.
         skipped: the strategies that do not fit these tasks, with the reason.
         seconds: how long tasks and base took; what the strategies took stands in each.
     """
@@ -45,9 +46,9 @@ class Study:
 
     @property
     def exit_code(self) -> ExitCode:
-        """That of the one strategy; of several 0, however each did, for they were compared."""
+        """That of the one that was asked for; of several 0 where they were compared, and 4 where fewer than two fit."""
         if self.contest is not None:
-            return ExitCode.PASSED
+            return ExitCode.PASSED if len(self.runs) > 1 else ExitCode.NOT_COMPARABLE
         (verdict,) = self.verdicts.values()
         return verdict.exit_code
 
@@ -71,32 +72,42 @@ def run_study(
     parse_sentences(multitask)
     clock = Clock()
     curriculum = prepare_curriculum(multitask, clock=clock, say=say)
+    fit, skipped = _choose_fitting(lines, curriculum, say=say)
     with clock.stage("base"):
         base = score_base(curriculum)
         say(f"base: {say_scores(curriculum, base)}")
     runs: dict[str, MultitaskRun] = {}
-    skipped: dict[str, str] = {}
-    for number, line in enumerate(lines, start=1):
-        if len(lines) > 1:
-            say(f"[{number}/{len(lines)}] {line.name}")
-        try:
-            runs[line.name] = run_line(line, curriculum, base, progress=progress, clock=Clock(), say=say)
-        except UsageError as error:
-            if not runs:
-                raise
-            skipped[line.name] = str(error)
-            say(f"{line.name} is left out: {error}")
+    for number, line in enumerate(fit, start=1):
+        if len(fit) > 1:
+            say(f"[{number}/{len(fit)}] {line.name}")
+        runs[line.name] = run_line(line, curriculum, base, progress=progress, clock=Clock(), say=say)
     return Study(
         multitask=multitask,
         curriculum=curriculum,
         runs=runs,
         verdicts={name: judge_run(run, runs.get(SINGLE)) for name, run in runs.items()},
-        contest=compare_runs(runs) if len(runs) > 1 else None,
+        contest=compare_runs(runs) if len(lines) > 1 else None,
         skipped=skipped,
         seconds=clock.seconds,
     )
 
 
-def forget_progress(folder: Path) -> None:
-    """Take away what was kept for a run that has now ended: the next one begins anew."""
-    shutil.rmtree(folder, ignore_errors=True)
+def forget_progress(folder: Path, study: Study) -> None:
+    """Take away what was kept for a command that has now ended: the next one begins anew."""
+    for run in study.runs.values():
+        shutil.rmtree(folder / make_key(run.curriculum), ignore_errors=True)
+
+
+def _choose_fitting(lines: Sequence[Line], curriculum: Curriculum, *, say: Say) -> tuple[list[Line], dict[str, str]]:
+    """The strategies that can teach these tasks, and the reasons of the others; one that is asked for alone must."""
+    fit, skipped = [], {}
+    for line in lines:
+        try:
+            begin_line(line, curriculum)
+            fit.append(line)
+        except UsageError as error:
+            if len(lines) == 1:
+                raise
+            skipped[line.name] = str(error)
+            say(f"{line.name} is left out: {error}")
+    return fit, skipped

@@ -29,10 +29,14 @@ class MultitaskVerdict:
     findings: tuple[Finding, ...]
 
     @property
+    def status(self) -> Status:
+        """The gravest that became of a sentence."""
+        return min((finding.status for finding in self.findings), key=list(EXIT_CODES).index)
+
+    @property
     def exit_code(self) -> ExitCode:
         """The exit code of the gravest finding."""
-        statuses = {finding.status for finding in self.findings}
-        return next((code for status, code in EXIT_CODES.items() if status in statuses), ExitCode.NOT_COMPARABLE)
+        return EXIT_CODES[self.status]
 
     @property
     def passed(self) -> bool:
@@ -85,7 +89,7 @@ def _judge_measure(sentence: Sentence, found: Measure, settings: GateSettings) -
 
 
 def _judge_each(sentence: Sentence, gaps: Sequence[Gap], settings: GateSettings, missing: str) -> tuple[Status, str]:
-    """Whether every task lost little enough: all of them must be sure, and one that is sure of more is enough to fail."""
+    """Whether every task lost little enough: all must surely have, and one that surely lost more is enough to fail."""
     if not gaps:
         return Status.NOT_COMPARABLE, missing
     worst = max(gaps, key=lambda gap: gap.loss)

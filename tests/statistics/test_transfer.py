@@ -115,8 +115,10 @@ def test_a_model_that_never_changes_transfers_and_forgets_nothing(course: tuple[
 
 
 @given(courses())
-def test_best_is_sought_after_the_base_and_before_the_end(course: tuple[Floats, Lines]) -> None:
-    """Neither the base nor the last line is ever the best line, as little as it may matter what they hold."""
+def test_best_is_sought_from_learning_to_before_the_end(course: tuple[Floats, Lines]) -> None:
+    """What a task scored before it was learned cannot be forgotten, and the last line is what is left."""
     scores, learned = course
     last = len(scores) - 1
-    assert all(1 <= way.end < last and way.start == last for way in lost_from_best(scores, learned))
+    ways = lost_from_best(scores, learned)
+    assert all(learned[way.task] <= way.end < last and way.start == last for way in ways)
+    assert all(scores[way.end, way.task] == scores[learned[way.task] : last, way.task].max() for way in ways)
