@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import torch
 from transformers import PreTrainedModel
@@ -13,7 +13,7 @@ from harness.early_stopping import count_labels
 from harness.lesson import Loss
 from harness.methods import Course
 from harness.strategies.ewc import Penalty
-from harness.tasks.task import Batch, Features
+from harness.tasks.task import Batch
 from harness.training import choose_loss
 
 
@@ -100,12 +100,17 @@ def measure_rows(
     model.eval()
     device = next(model.parameters()).device
     loss = choose_loss(model, course, settings)
-    examples: dict[int, list[Features]] = defaultdict(list)
-    for group, example in zip(course.groups or range(len(course.features)), course.features, strict=True):
-        examples[group].append(example)
     for row in rows:
         nats = []
-        for example in examples[row]:
-            part = {name: values.to(device) for name, values in course.collator([dict(example)]).items()}
+        for number in list_examples(course, [row]):
+            part = course.collator([dict(course.features[number])])
+            part = {name: values.to(device) for name, values in part.items()}
             nats.append(measure_loss(model, part, loss) * count_labels(part))
         yield torch.stack(nats).sum()
+
+
+def list_examples(course: Course, rows: Collection[int]) -> list[int]:
+    """The numbers of the examples that these rows are made of: a long text has several."""
+    groups = range(len(course.features)) if course.groups is None else course.groups
+    wanted = set(rows)
+    return [number for number, group in enumerate(groups) if group in wanted]

@@ -15,7 +15,7 @@ import torch
 
 from harness.device import choose_device
 from harness.errors import SettingsError
-from harness.strategies.classroom import measure_rows
+from harness.strategies.classroom import list_examples, measure_rows
 from harness.strategies.ewc import Penalty, copy_weights, estimate_fisher, select_weights
 from harness.strategies.mixing import Place, plan_batches
 from harness.strategies.reservoir import remember
@@ -64,7 +64,7 @@ class Continual(Strategy[SharedModel]):
     def teach(self, stage: int, before: Taught[SharedModel]) -> Taught[SharedModel]:
         """Fine-tune the body and the head of one task; the first is taught as there is nothing to hold on to yet."""
         (task,) = self.stages[stage]
-        taught = teach_alone(self, task, before.pupil) if not before.memory else self._teach_on(task, before)
+        taught = self._teach_on(task, before) if stage else teach_alone(self, task, before.pupil)
         memory = {**self._keep_rows(task, before.memory), **self._weigh(task, taught.pupil, before.memory)}
         kept = {f"rows of {name} in memory": float(len(rows)) for name, rows in read_rows(memory).items()}
         return replace(taught, memory=memory, facts={**taught.facts, **kept})
@@ -73,9 +73,7 @@ class Continual(Strategy[SharedModel]):
         subject, rows = self.curriculum[task], read_rows(before.memory)
         training = subject.experiment.training.model_copy(update={"seed": self.seed})
         courses = {name: self.curriculum[name].course(self.seed) for name in (task, *rows)}
-        kept = {
-            name: [n for n, row in enumerate(courses[name].groups or ()) if row in set(rows[name])] for name in rows
-        }
+        kept = {name: list_examples(courses[name], numbers) for name, numbers in rows.items()}
         # The plan counts the examples in memory from 0.
         sizes = {task: len(courses[task].features)} | {name: len(numbers) for name, numbers in kept.items()}
         planned = plan_batches(

@@ -13,6 +13,7 @@ from peft import PeftModel
 
 from harness.errors import ModelError, NameUnknownError, SettingsError, UsageError
 from harness.fingerprint import hash_weights
+from harness.methods.stored import StoredAdapter
 from harness.multitask import load_multitask
 from harness.strategies.adapter_set import AdapterSet
 from harness.strategies.adapters import Adapters
@@ -20,7 +21,7 @@ from harness.strategies.composition import compose
 from harness.strategies.curriculum import Curriculum, Subject, prepare_curriculum
 from harness.strategies.strategy import Taught
 from harness.tuning import Clock
-from tests.methods.adapted import logits_of
+from tests.methods.adapted import excite, logits_of
 
 CHANGES = {"data.train_rows": 24, "data.eval_rows": 6, "encoding.max_input_tokens": 128, "training.epochs": 1}
 TASKS = {"multitask-t5": ("summarization", "translation"), "multitask-bert": ("ner", "classification")}
@@ -66,6 +67,20 @@ def test_what_was_learned_stays_bit_for_bit(preset: str, method: str) -> None:
     assert outputs(curriculum, one, first) == outputs(curriculum, two, first)
     assert torch.equal(logits_of(one.for_task(second)), logits_of(base.for_task(second)))
     assert not torch.equal(logits_of(two.for_task(second)), logits_of(base.for_task(second)))
+
+
+@pytest.mark.parametrize(("preset", "method"), KINDS)
+def test_what_is_kept_of_a_model_is_all_that_it_learned(preset: str, method: str) -> None:
+    """Taken off and put on a fresh base, adapter and head answer as before, whatever the model did since."""
+    made, task = strategy(preset, method), TASKS[preset][0]
+    template, form = made.begin().pupil.templates[task], made.curriculum[task].ready.form
+    wrapped = made.method.wrap(template, form, seed=0)
+    for part in ("lora_B", "bottleneck_up", "modules_to_save"):
+        excite(wrapped, part)
+    wanted, kept = logits_of(wrapped), StoredAdapter.of(wrapped)
+    excite(wrapped, "lora_B"), excite(wrapped, "bottleneck_up")
+    assert not torch.equal(logits_of(wrapped), wanted)
+    assert torch.equal(logits_of(kept.put_on(template)), wanted)
 
 
 @pytest.mark.parametrize(("preset", "method"), KINDS)

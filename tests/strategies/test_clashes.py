@@ -115,7 +115,7 @@ def test_task_that_cannot_be_put_to_the_model_is_refused() -> None:
     ("changes", "error", "says"),
     [
         ({"strategy": "sequental"}, NameUnknownError, "sequential"),
-        ({"strategy": "continual"}, SettingsError, "both 0"),
+        ({"strategy": "continual", "continual": {"replay": 0, "ewc": 0.0}}, SettingsError, "both 0"),
         ({"strategy": "joint", "joint": {"weights": {"sentimant": 2.0}}}, SettingsError, "sentimant"),
         (
             {"strategy": "adapters", "adapters": {"begin_from": {"ner": "/nowhere"}}},
