@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -118,6 +120,19 @@ def test_key_is_that_of_the_stages(changes: dict[str, object], same: bool) -> No
         make_key(prepare_curriculum(settings(**given), clock=Clock(), say=lambda _: None)) for given in ({}, changes)
     ]
     assert (keys[0] == keys[1]) == same
+
+
+def test_key_knows_the_rows_and_the_base_themselves() -> None:
+    """A file whose rows changed, or a checkpoint whose weights did, under the same name: another run."""
+    tasks = prepare_curriculum(settings(), clock=Clock(), say=lambda _: None)
+    first, *rest = tasks.subjects
+    rows = (*first.splits.train[:-1], replace(first.splits.train[-1], target="elsewhere"))
+    model = copy.deepcopy(first.ready.loaded.model)
+    next(model.parameters()).data[0, 0] += 1
+    ready = replace(first.ready, loaded=first.ready.loaded.with_weights_of(model))
+    for changed in (replace(first, splits=replace(first.splits, train=rows)), replace(first, ready=ready)):
+        assert make_key(replace(tasks, subjects=(changed, *rest))) != make_key(tasks)
+    assert make_key(replace(tasks, subjects=(first, *rest))) == make_key(tasks)
 
 
 def check_lock_and_damage(key: Path) -> None:
