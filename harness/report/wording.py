@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from harness.comparison import Outcome
+from harness.comparison import Outcome, size_point
 from harness.gate import Status
 
 if TYPE_CHECKING:
@@ -22,12 +23,13 @@ MARKS: dict[str, str] = {
 
 LEGEND = (
     "p is two-sided and adjusted for all metrics (sign flips, max-T). Each interval is of its metric alone. "
-    "Detectable is the smallest true difference that these rows show with 80 % power. All in percent points, "
-    "but for perplexity."
+    "Detectable is the smallest true difference that these rows show with 80 % power. All in percent points; "
+    "a perplexity is in its own unit, and where a requirement speaks of points, in percents."
 )
 
 HUGE = 100_000
 """From here on two digits and a power of ten do: nothing sensible has such a perplexity."""
+UNITS = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 WHOLE = 1000
 """From here on numbers are shown without decimals: a table must fit 80 columns."""
 
@@ -61,6 +63,38 @@ def say_number(value: float | None, *, sign: str = "") -> str:
     return f"{value:{sign}.{2 if abs(value) < WHOLE else 0}f}"
 
 
+def say_count(count: int) -> str:
+    """A whole number with at most three digits before the point, as 1.64 M."""
+    rounded = float(f"{count:.3g}")
+    for size, unit in UNITS:
+        if rounded >= size:
+            whole = len(str(int(rounded / size)))
+            return f"{rounded / size:.{3 - whole}f} {unit}"
+    return str(count)
+
+
+def say_bytes(count: int) -> str:
+    """Bytes in the unit that leaves one to three digits before the point, as 6.56 MB."""
+    said = say_count(count)
+    return f"{said}{'' if ' ' in said else ' '}B"
+
+
+def say_training(training: Facts) -> list[str]:
+    """What was learned from, what moved and what it took, a sentence each."""
+    first, last = training["first_loss"], training["last_loss"]
+    steps = f"{training['steps']:,} steps, loss {first:.2f} → {last:.2f}" if training["steps"] else "no steps"
+    said = [f"{training['rows']} rows, {steps}, {training['trainable_parameters']:,} trainable parameters."]
+    if held := training.get("held_out_losses"):
+        best = min(range(len(held)), key=lambda epoch: math.inf if held[epoch] is None else held[epoch])
+        losses = [say_number(loss) + " (kept)" * (epoch == best) for epoch, loss in enumerate(held)]
+        said.append(f"Held-out loss after each epoch: {', '.join(losses)}.")
+    # Runs that earlier versions wrote do not know.
+    if "peak_bytes" in training:
+        peak, stored = say_bytes(training["peak_bytes"]), say_bytes(training["stored_bytes"])
+        said.append(f"Peak memory {peak} above what was taken before; {stored} to store beside the base.")
+    return said
+
+
 def say_headline(comparison: Facts) -> str:
     """What tuned against base amounts to, in a plain sentence."""
     rows = comparison["rows"]
@@ -80,11 +114,16 @@ def say_headline(comparison: Facts) -> str:
     entry = min(moved, key=lambda entry: entry["p_adjusted"])
     low, high = entry["interval"]
     between = "" if low is None else f" (between {say_number(low, sign='+')} and {say_number(high, sign='+')})"
-    delta = say_number(entry["delta"], sign="+")
+    delta = say_number(entry["delta"], sign="+") + " points" * (not entry.get("relative"))
     return (
         f"The tuned model is {'worse' if worse else 'better'} than its base: {entry['metric']} went from "
-        f"{say_number(entry['against'])} to {say_number(entry['candidate'])}, {delta} points{between}, on {rows} rows."
+        f"{say_number(entry['against'])} to {say_number(entry['candidate'])}, {delta}{between}, on {rows} rows."
     )
+
+
+def in_points(entry: Facts) -> float:
+    """A delta in points; of a metric that knows none in percents of what it is compared with."""
+    return float(entry["delta"]) / (size_point(entry["against"]) if entry.get("relative") else 1.0)
 
 
 def is_loss(entry: Facts) -> bool:
@@ -109,7 +148,7 @@ def say_stored(comparison: Facts) -> str:
     changed_since = say_circumstances(comparison)
     if comparison["changed_outputs"] == 0:
         return f"{title}: all {rows} outputs are the same{changed_since}"
-    furthest = max(comparison["metrics"], key=lambda entry: abs(entry["delta"]))
+    furthest = max(comparison["metrics"], key=lambda entry: abs(in_points(entry)))
     needed = say_number(furthest["smallest_detectable"])
     return (
         f"{title}: {comparison['outcome']} ({comparison['changed_outputs']} of {rows} outputs changed; "
