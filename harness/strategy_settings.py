@@ -28,7 +28,8 @@ class ContinualSettings(Settings):
     replay: int = Field(0, ge=0, le=10_000_000)
     """How many training rows of earlier tasks are kept in memory, over all of them, and trained on again."""
     ewc: float = Field(0.0, ge=0)
-    """What the penalty of elastic weight consolidation is multiplied by (lambda of Kirkpatrick et al. 2017)."""
+    """What the penalty of elastic weight consolidation is multiplied by (lambda of Kirkpatrick et al. 2017); the
+    importances of each task's weights have a mean of 1."""
     fisher_rows: Count = 64
     """Of how many training rows of a task the Fisher information is estimated."""
 

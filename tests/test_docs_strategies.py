@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.multitask import Multitask
+from harness.multitask import Multitask, load_multitask
 from harness.report.settings import fill_settings, list_settings
 from harness.report.several import require_place
 from harness.settings import Settings
 from harness.strategies import STRATEGIES
+from harness.strategies.sentences import EXAMPLES, parse_sentence
 
 FOLDER = Path(__file__).parents[1] / "docs" / "strategies"
 PAGES = [name for name in STRATEGIES if name != "single"]
@@ -67,3 +68,22 @@ def test_example_of_composing_is_what_the_code_offers() -> None:
     imports = "\n".join(line for line in code.splitlines() if line.startswith(("from ", "import ")))
     exec(compile(imports, "adapters.md", "exec"), {})  # noqa: S102 - the page's own lines
     compile(code, "adapters.md", "exec")
+
+
+def test_every_form_of_sentence_is_shown_and_understood() -> None:
+    """The sentences of the page are those that the error message proposes, each of which is understood."""
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| `([^`]+)` \| ", text, re.MULTILINE)
+    assert set(shown) == set(EXAMPLES)
+    assert all(parse_sentence(sentence).text == sentence for sentence in shown)
+
+
+def test_series_of_the_page_can_be_read(tmp_path: Path) -> None:
+    """The file of the page has two tasks on one model, with what is common to them."""
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    (series,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "series.toml").write_text(series, encoding="utf-8")
+    found = load_multitask(str(tmp_path / "series.toml"))
+    assert [task.name for task in found.tasks] == ["tickets", "replies"]
+    assert {(task.model.name, task.training.epochs) for task in found.tasks} == {("my-checkpoint", 3)}
+    assert [task.training.epochs for task in found.override({"tickets.training.epochs": 2}).tasks] == [2, 3]

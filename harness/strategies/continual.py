@@ -16,7 +16,7 @@ import torch
 from harness.device import choose_device
 from harness.errors import SettingsError
 from harness.strategies.classroom import list_examples, measure_rows
-from harness.strategies.ewc import Penalty, copy_weights, estimate_fisher, select_weights
+from harness.strategies.ewc import Penalty, copy_weights, estimate_fisher, make_even, select_weights
 from harness.strategies.mixing import Place, plan_batches
 from harness.strategies.reservoir import remember
 from harness.strategies.sequential import teach_alone
@@ -108,7 +108,7 @@ class Continual(Strategy[SharedModel]):
         return {f"{REPLAY}{name}": torch.tensor(numbers) for name, numbers in rows.items()}
 
     def _weigh(self, task: str, pupil: SharedModel, memory: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Where the weights are once the task was learned, and how they mattered for it and the tasks before."""
+        """Where the weights are once the task was learned, and how they mattered for it and the tasks before, alike."""
         settings = self.curriculum.multitask.continual
         if not settings.ewc:
             return {}
@@ -118,7 +118,7 @@ class Continual(Strategy[SharedModel]):
         model = pupil.for_task(task).to(choose_device())
         weights = select_weights(model, pupil.body)
         nats = measure_rows(model, subject.course(self.seed), rows, subject.experiment.training)
-        fisher = estimate_fisher(weights, nats)
+        fisher = make_even(estimate_fisher(weights, nats))
         before = {name: memory[FISHER + name] for name in weights if FISHER + name in memory}
         summed = {name: importance + before.get(name, 0.0) for name, importance in fisher.items()}
         return {

@@ -136,16 +136,17 @@ def _teach(
     for number in range(len(stages) - 1, len(strategy.stages)):
         tasks = strategy.stages[number]
         with clock.stage("tune"):
-            before = strategy.teach(number, before)
+            taught = strategy.teach(number, before)
         with clock.stage("score"):
-            arms = score_pupil(strategy.curriculum, before.pupil, line.name)
+            arms = score_pupil(strategy.curriculum, taught.pupil, line.name, before=(before.pupil, stages[-1]))
+        before = taught
         stages.append(
             Stage(
                 taught=tasks,
                 arms=arms,
-                losses=before.losses,
-                trainable_parameters=before.trainable_parameters,
-                facts=before.facts,
+                losses=taught.losses,
+                trainable_parameters=taught.trainable_parameters,
+                facts=taught.facts,
             )
         )
         if kept is not None:

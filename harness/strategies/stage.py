@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.arm import Arm, Role
 from harness.scoring import score_arm
 from harness.strategies.curriculum import Curriculum, Subject
 from harness.strategies.pupil import Pupil
+
+P = TypeVar("P", bound=Pupil)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +41,21 @@ def score_base(curriculum: Curriculum) -> Stage:
     )
 
 
-def score_pupil(curriculum: Curriculum, pupil: Pupil, line: str) -> dict[str, Arm]:
+def score_pupil(curriculum: Curriculum, pupil: P, line: str, *, before: tuple[P, Stage]) -> dict[str, Arm]:
     """Every task's arm, as the pupil answers it.
 
     Args:
         curriculum: the tasks.
         pupil: what learned.
         line: what the manifests name as the way in which it did.
+        before: the pupil of the stage before, and what came of it.
     """
+    earlier, stage = before
+    known = {name for name in curriculum.names if stage.taught and pupil.answers_as(earlier, name)}
     return {
-        subject.name: _score(subject, pupil.for_task(subject.name), "tuned", method=line)
+        subject.name: stage.arms[subject.name]
+        if subject.name in known
+        else _score(subject, pupil.for_task(subject.name), "tuned", method=line)
         for subject in curriculum.subjects
     }
 

@@ -99,14 +99,15 @@ def forget_progress(folder: Path, study: Study) -> None:
 
 
 def _choose_fitting(lines: Sequence[Line], curriculum: Curriculum, *, say: Say) -> tuple[list[Line], dict[str, str]]:
-    """The strategies that can teach these tasks, and the reasons of the others; one that is asked for alone must."""
-    fit, skipped = [], {}
+    """The strategies that can teach these tasks, and the reasons of the others; one at least must."""
+    fit: list[Line] = []
+    skipped: dict[str, str] = {}
     for line in lines:
         try:
             begin_line(line, curriculum)
             fit.append(line)
         except UsageError as error:
-            if len(lines) == 1:
+            if not fit and line is lines[-1]:
                 raise
             skipped[line.name] = str(error)
             say(f"{line.name} is left out: {error}")

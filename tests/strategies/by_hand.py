@@ -26,7 +26,6 @@ def make_run(
     *,
     taught: Sequence[Sequence[int]],
     line: str = "sequential",
-    task: str = "summarization",
     **settings: Any,
 ) -> MultitaskRun:
     """A run with these scores of rouge1.
@@ -35,12 +34,13 @@ def make_run(
         seeds: for each seed the scores of each task.
         taught: for each stage the numbers of the tasks that it taught.
         line: the name of the strategy.
-        task: what all the tasks are.
         settings: of the gate.
     """
     names = [f"task-{number}" for number in range(len(seeds[0]))]
-    experiments = tuple(Experiment(name=name, task=task) for name in names)
-    multitask = Multitask.model_validate({"name": "x", "tasks": experiments, "gate": {"flips": 1000, **settings}})
+    experiments = tuple(Experiment(name=name) for name in names)
+    multitask = Multitask.model_validate(
+        {"name": "x", "tasks": experiments, "repeats": len(seeds), "gate": {"flips": 1000, **settings}}
+    )
     splits = Splits(train=(Row(id="0", input="one", target="t"),), eval=(Row(id="1", input="other", target="t"),))
     subjects = tuple(
         Subject(experiment=experiment, splits=splits, ready=None)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.strategies.ewc import Penalty, copy_weights, estimate_fisher, select_weights
+from harness.strategies.ewc import Penalty, copy_weights, estimate_fisher, make_even, select_weights
 
 ROWS = ((1.0, 2.0, 1.0), (-1.0, 1.0, 0.0), (0.5, -2.0, 1.0))
 """Two inputs and the label."""
@@ -61,14 +61,22 @@ def test_penalty_and_its_gradient_by_hand() -> None:
 
 @given(st.floats(-2, 2), st.floats(-2, 2))
 def test_anchor_does_not_move_with_the_weights(one: float, two: float) -> None:
-    """A step away from the anchor costs, whatever it was taken from; an anchor by reference would never cost."""
+    """Behind a step away from where it was taken, the penalty is there; an anchor by reference would never cost."""
     model = logistic((one, two))
     weights = select_weights(model, {"weight"})
-    penalty = Penalty(copy_weights(weights), {"weight": torch.ones(1, 2)}, strength=2.0)
-    assert penalty(weights).item() == 0
+    anchor = copy_weights(weights)
+    assert Penalty(anchor, {"weight": torch.ones(1, 2)}, strength=2.0)(weights).item() == 0
     with torch.no_grad():
         model.weight.add_(0.5)
-    assert penalty(weights).item() == pytest.approx(0.5, rel=1e-4)
+    assert Penalty(anchor, {"weight": torch.ones(1, 2)}, strength=2.0)(weights).item() == pytest.approx(0.5, rel=1e-4)
+
+
+def test_even_importances_have_a_mean_of_one() -> None:
+    """Over all weights, not tensor by tensor: how they compare stays; where nothing matters, nothing is divided."""
+    even = make_even({"a": torch.tensor([1.0, 3.0]), "b": torch.tensor([[8.0]])})
+    assert even["a"].tolist() == pytest.approx([0.25, 0.75])
+    assert even["b"].tolist() == [pytest.approx([2.0])]
+    assert make_even({"a": torch.zeros(2)})["a"].tolist() == [0, 0]
 
 
 def test_two_anchors_are_as_one_with_the_summed_importance() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -45,7 +47,8 @@ def kill_when(progress: Path, happened: Callable[[list[str]], bool]) -> list[str
     told: list[str] = []
     until = time.monotonic() + PATIENCE
     while not happened(told):
-        assert child.is_alive() and time.monotonic() < until, told
+        assert child.is_alive(), told
+        assert time.monotonic() < until, told
         if ours.poll(0.001):
             told.append(ours.recv())
     os.kill(child.pid or 0, signal.SIGKILL)
@@ -84,7 +87,7 @@ def test_killed_while_it_writes_a_stage_leaves_no_half_of_it(tmp_path: Path) -> 
 
 
 def test_killed_between_stages_goes_on_from_the_last_whole_one(tmp_path: Path) -> None:
-    """The first stage is read and not taught again: with its weights, memory and losses the second has the same bits."""
+    """The first stage is not taught again: from its weights and memory the second comes out with the same bits."""
     told = kill_when(tmp_path, lambda told: any("after classification" in line for line in told))
     assert stages_in(tmp_path) == ["stage-1"]
     done, said = finish(tmp_path)
@@ -112,11 +115,24 @@ def test_killed_between_stages_goes_on_from_the_last_whole_one(tmp_path: Path) -
     ],
 )
 def test_key_is_that_of_the_stages(changes: dict[str, object], same: bool) -> None:  # noqa: FBT001 - a parameter
-    """Other rates, rows, heads or strengths are another run; the gate, and how many seeds there are, change no stage."""
+    """Other rates, rows, heads or strengths are another run; the gate and the number of seeds change no stage."""
     keys = [
         make_key(prepare_curriculum(settings(**given), clock=Clock(), say=lambda _: None)) for given in ({}, changes)
     ]
     assert (keys[0] == keys[1]) == same
+
+
+def test_key_knows_the_rows_and_the_base_themselves() -> None:
+    """A file whose rows changed, or a checkpoint whose weights did, under the same name: another run."""
+    tasks = prepare_curriculum(settings(), clock=Clock(), say=lambda _: None)
+    first, *rest = tasks.subjects
+    rows = (*first.splits.train[:-1], replace(first.splits.train[-1], target="elsewhere"))
+    model = copy.deepcopy(first.ready.loaded.model)
+    next(model.parameters()).data[0, 0] += 1
+    ready = replace(first.ready, loaded=first.ready.loaded.with_weights_of(model))
+    for changed in (replace(first, splits=replace(first.splits, train=rows)), replace(first, ready=ready)):
+        assert make_key(replace(tasks, subjects=(changed, *rest))) != make_key(tasks)
+    assert make_key(replace(tasks, subjects=(first, *rest))) == make_key(tasks)
 
 
 def check_lock_and_damage(key: Path) -> None:

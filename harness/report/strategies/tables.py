@@ -14,8 +14,8 @@ MARK = "*"
 """Stands behind a task's score after the stage that taught it: the diagonal of the matrix."""
 LEGEND = (
     "R holds each task's score after each stage; * marks the stage that taught it. Average: of the last line. Backward "
-    "transfer (BWT): the last line less *. Forgetting: the best line from * on, but for the last, less the last. Forward "
-    "transfer (FWT): the line before * less the base. A dash: all tasks were taught in one stage."
+    "transfer (BWT): the last line less *. Forgetting: the best line from * on, but for the last, less the last. "
+    "Forward transfer (FWT): the line before * less the base. A dash: all tasks were taught in one stage. s: seconds."
 )
 
 
@@ -74,7 +74,7 @@ def tabulate_lines(facts: Facts) -> Table:
                 f"{sum(line['seconds'].values()):.0f}",
             )
         )
-    columns = ("strategy", "average", "interval", "forgets", "interval", "BWT", "FWT", "seconds")
+    columns = ("strategy", "average", "interval", "forgets", "interval", "BWT", "FWT", "s")
     return Table(title=f"{facts['name']}, {facts['model']}: {_say_tasks(facts)}", columns=columns, rows=tuple(rows))
 
 
