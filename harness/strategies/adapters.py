@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from harness.errors import SettingsError
-from harness.methods import METHODS
+from harness.methods import FITTING, METHODS
 from harness.methods.parameter_efficient import PeftMethod
 from harness.methods.stored import StoredAdapter
 from harness.strategies.adapter_set import AdapterSet
+from harness.strategies.curriculum import Subject
 from harness.strategies.strategy import Strategy, Taught
 
 
@@ -33,8 +34,12 @@ class Adapters(Strategy[AdapterSet]):
 
         Raises:
             ModelError: an adapter cannot be read, or was trained on another base.
-            SettingsError: an adapter is given for no task, or is of another kind or shape.
+            SettingsError: an adapter is given for no task, or is of another kind or shape; or the base has not the
+                layers that are meant, or is to be held in four bits.
         """
+        for subject in self.curriculum.subjects:
+            self._require_plain_base(subject)
+            FITTING[self.method.name](subject.course(self.seed))
         pupil = AdapterSet.start(self.curriculum)
         begin_from = self.curriculum.multitask.adapters.begin_from
         if strange := sorted(begin_from.keys() - set(self.curriculum.names)):
@@ -69,6 +74,16 @@ class Adapters(Strategy[AdapterSet]):
             trainable_parameters=trained.trainable_parameters,
             facts=trained.facts,
         )
+
+    def _require_plain_base(self, subject: Subject) -> None:
+        """Adapters are kept for the base as it was loaded: one that learned over rounded weights would not fit it."""
+        bits = subject.experiment.lora.quantization
+        if self.method.name == "lora" and bits != "none":
+            raise SettingsError(
+                f'{subject.name} has lora.quantization = "{bits}", and this strategy keeps one base for all tasks, whole.',
+                why="An adapter that was trained over rounded weights answers otherwise on whole ones.",
+                fix='Set lora.quantization = "none"; a task by itself can be learned by method lora in four bits.',
+            )
 
     def _require_fit(self, pupil: AdapterSet, task: str) -> None:
         """Make sure that a given adapter is what the settings would make anew."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -183,6 +184,21 @@ def test_adapter_that_does_not_fit_the_settings_is_refused(tmp_path: Path) -> No
         with_start(tmp_path / "summarization", method="adapters").begin()
     with pytest.raises(SettingsError, match=r'"nothing", which is none of the tasks'):
         with_start(tmp_path / "summarization", task="nothing").begin()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [("lora.targets", ["nothing"], r"Set lora\.targets to ends"), ("lora.quantization", "nf4", "keeps one base")],
+)
+def test_base_that_cannot_have_such_adapters_is_refused(name: str, value: object, says: str) -> None:
+    """Layers that there are not, and a base in four bits that would have to be kept beside the whole one."""
+    curriculum = strategy("multitask-t5", "lora").curriculum
+    first, second = curriculum.subjects
+    changed = first.experiment.override({name: value})
+    form = replace(first.ready.form, experiment=changed)
+    wrong = replace(first, experiment=changed, ready=replace(first.ready, form=form))
+    with pytest.raises(SettingsError, match=says):
+        Adapters(curriculum=replace(curriculum, subjects=(wrong, second)), seed=1).begin()
 
 
 def test_hash_of_the_base_leaves_heads_out() -> None:

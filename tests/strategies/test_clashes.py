@@ -14,7 +14,7 @@ from harness.strategies.curriculum import Curriculum, prepare_curriculum
 from harness.strategies.run import run_strategy
 from harness.tuning import Clock
 
-SMALL = {"data.train_rows": 24, "data.eval_rows": 8, "gate.require": None}
+SMALL = {"data.train_rows": 24, "data.eval_rows": 8, "data.seed": 42, "gate.require": None}
 
 
 def make(preset: str, tasks: Sequence[str], **each: Mapping[str, object]) -> Multitask:
