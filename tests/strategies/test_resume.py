@@ -78,6 +78,7 @@ def test_killed_inside_the_first_stage_begins_anew(tmp_path: Path) -> None:
     assert not any("done already" in line for line in said)
 
 
+@pytest.mark.slow
 def test_killed_while_it_writes_a_stage_leaves_no_half_of_it(tmp_path: Path) -> None:
     """A stage that was being written is not there, or whole; either way the numbers are the same."""
     kill_when(tmp_path, lambda told: any(tmp_path.glob("*/seed-42/.stage-1.new")))
