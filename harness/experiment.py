@@ -56,6 +56,8 @@ class Run:
         checks: what the checks of the user's pipeline found, where a requirement asks for it.
         tables: for base and tuned what stands beside the scores, as a confusion matrix.
         method_facts: numbers that the method has to say of the first seed's model.
+        method_tables: those of them that are read side by side.
+        warnings: what the method warns of, of every seed.
         cost: what the first seed's model took.
         held_out_losses: with early stopping, the loss of the held-out rows behind each epoch, of the first seed.
     """
@@ -74,6 +76,8 @@ class Run:
     checks: CheckReport | None = None
     tables: Mapping[str, tuple[Table, ...]] = field(default_factory=dict)
     method_facts: Mapping[str, float] = field(default_factory=dict)
+    method_tables: tuple[Table, ...] = ()
+    warnings: tuple[str, ...] = ()
     cost: Cost | None = None
     held_out_losses: tuple[float, ...] = ()
 
@@ -166,6 +170,8 @@ def run(
         checks=ready.checked,
         tables={arm.manifest.role: _list_tables(ready.scorer, arm, splits) for arm in (base_arm, arms[0])},
         method_facts=dict(getattr(histories[0], "facts", {})),
+        method_tables=getattr(histories[0], "tables", ()),
+        warnings=tuple(warning for trained in histories for warning in getattr(trained, "warnings", ())),
         cost=costs[0],
         held_out_losses=histories[0].held_out_losses,
     )

@@ -167,6 +167,7 @@ def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path
     quiet_libraries()
     from harness.checks.own import audit_experiment
     from harness.experiment import run
+    from harness.methods.method import MethodWarning
     from harness.report.account import give_account
     from harness.report.folder import require_writable, write_run
     from harness.report.markdown import append_summary
@@ -175,9 +176,12 @@ def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path
     require_writable(places.runs, experiment.name)
     for tracker in places.trackers:
         require_tracker(tracker)
-    done = run(
-        experiment, baselines=places.baselines, audit=audit_experiment, say=lambda line: click.echo(line, err=True)
-    )
+    with warnings.catch_warnings():
+        # Every report says the same.
+        warnings.simplefilter("ignore", MethodWarning)
+        done = run(
+            experiment, baselines=places.baselines, audit=audit_experiment, say=lambda line: click.echo(line, err=True)
+        )
     folder = write_run(done, places.runs)
     account = give_account(done)
     append_summary(account)

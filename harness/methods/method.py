@@ -10,6 +10,7 @@ from harness.data.rows import Row
 from harness.errors import ModelError
 from harness.forms import EMBEDDED, Form
 from harness.lesson import Lesson, Trained
+from harness.metrics.metric import Table
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -42,11 +43,19 @@ class Adapted(Trained):
         form: how the model is asked from now on, where its weights alone do not say.
         keeps_weights: whether the weights are meant to be those of the base.
         facts: numbers of the method's own for the reports, as the size of an adapter in bytes.
+        tables: those of them that are read side by side.
+        warnings: what whoever reads a report must not miss, in sentences.
     """
 
     form: Form | None = None
     keeps_weights: bool = False
     facts: Mapping[str, float] = field(default_factory=dict)
+    tables: tuple[Table, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class MethodWarning(UserWarning):
+    """A method warns of what became of the model; reports show the same sentence."""
 
 
 class Method(Protocol):

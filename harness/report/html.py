@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.preparation import say_labels
 from harness.report.charts import MOST_POINTS, draw_bars, draw_forest, draw_losses, draw_scatter
 from harness.report.differences import mark_differences
-from harness.report.tables import pair_tables
+from harness.report.tables import list_method_tables, pair_tables
 from harness.report.templating import fill
 from harness.report.wording import (
     LEGEND,
@@ -52,6 +52,8 @@ def write_html(account: Account) -> str:
             "forests": _draw_forests(account),
             "stored": [say_stored(other) for other in facts["comparisons"][1:]],
             **_draw_rows(account),
+            "method_tables": list_method_tables(facts),
+            "warnings": facts.get("warnings", ()),
             "tables": pair_tables(facts),
             "moved": [
                 (moved, mark_differences(moved.row.references[0], moved.base, moved.tuned))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.preparation import say_labels
-from harness.report.tables import WIDEST, pair_tables
+from harness.report.tables import WIDEST, list_method_tables, pair_tables
 from harness.report.wording import (
     LEGEND,
     MARKS,
@@ -26,6 +26,7 @@ from harness.tasks.labels import LabelReport
 
 if TYPE_CHECKING:
     from harness.report.account import Account
+    from harness.report.facts import Facts
 
 
 SHOWN = 3
@@ -51,6 +52,7 @@ def write_markdown(account: Account) -> str:
         "",
         LEGEND,
         "",
+        *_say_method(facts),
         "## Requirements",
         "",
         *[
@@ -99,6 +101,15 @@ def append_summary(account: Account, environment: Mapping[str, str] = os.environ
                 file.write(write_markdown(account) + "\n")
         except OSError as error:
             warnings.warn(f"{SUMMARY_VARIABLE} names {place}, which cannot be written: {error}.", stacklevel=2)
+
+
+def _say_method(facts: Facts) -> list[str]:
+    """What the method measured of itself, and what it warns of."""
+    lines = [line for said in facts.get("warnings", ()) for line in (f"**Warning:** {_escape(said)}", "")]
+    for shown in list_method_tables(facts):
+        rows = ([_escape(cell.text) for cell in line] for line in shown.lines)
+        lines += [f"{_escape(shown.role)}:", "", *write_table(map(_escape, shown.columns), rows), ""]
+    return ["## Method", "", *lines] if lines else []
 
 
 def _say_checks(account: Account) -> list[str]:

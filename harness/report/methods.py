@@ -40,6 +40,9 @@ def tabulate_methods(runs: Sequence[Run], skipped: Mapping[str, str]) -> tuple[T
     if pairs := compare_pairs(arms, headline, experiment.gate):
         title = f"Pairs: p is adjusted for all {len(pairs)} (sign flips, max-T); better at {experiment.gate.level:g}"
         found.append(Table(title=title, columns=PAIR_TITLES, rows=tuple(map(_describe_pair, pairs))))
+    found += [table for run in runs for table in run.method_tables]
+    if warned := tuple((run.experiment.method, warning) for run in runs for warning in run.warnings):
+        found.append(Table(title="Warnings", columns=("method", "warning"), rows=warned))
     if skipped:
         reasons = dict.fromkeys(skipped.values())
         rows = tuple((", ".join(name for name in skipped if skipped[name] == why), why) for why in reasons)
