@@ -105,10 +105,10 @@ def append_summary(account: Account, environment: Mapping[str, str] = os.environ
 
 def _say_method(facts: Facts) -> list[str]:
     """What the method measured of itself, and what it warns of."""
-    lines = [line for said in facts.get("warnings", ()) for line in (f"**Warning:** {_escape(said)}", "")]
+    lines = [line for said in facts.get("warnings", ()) for line in (f"**Warning:** {escape(said)}", "")]
     for shown in list_method_tables(facts):
-        rows = ([_escape(cell.text) for cell in line] for line in shown.lines)
-        lines += [f"{_escape(shown.role)}:", "", *write_table(map(_escape, shown.columns), rows), ""]
+        rows = ([escape(cell.text) for cell in line] for line in shown.lines)
+        lines += [f"{escape(shown.role)}:", "", *write_table(map(escape, shown.columns), rows), ""]
     return ["## Method", "", *lines] if lines else []
 
 
