@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from harness.errors import UsageError
 
@@ -49,16 +49,24 @@ def recover(folder: Path) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
     """Keep other processes from writing into ``folder`` during the block; it is made where it is missing.
 
+    Args:
+        folder: what is locked.
+        wait: whether to wait for another process that has it; it may take as long as a training.
+
     Raises:
-        UsageError: the place cannot be written.
+        UsageError: the place cannot be written, or another process has it and nobody waits.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK_FILE)
-        lock.acquire()
+        lock.acquire(blocking=wait)
+    except Timeout:
+        raise UsageError(
+            f"Another process is at work in {folder}.", fix="Wait until it has ended, or choose another folder."
+        ) from None
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}.", fix="Choose another folder.") from error
     try:

@@ -260,13 +260,7 @@ class Experiment(Settings):
         """
         content = self.model_dump()
         for path, value in changes.items():
-            *groups, name = path.split(".")
-            place = content
-            for group in groups:
-                place = place.setdefault(group, {})
-                if not isinstance(place, dict):
-                    raise SettingsError(f'"{path}" is no setting: "{group}" has no parts.', fix="Leave the rest out.")
-            place[name] = value
+            place_value(content, path, value)
         return parse_experiment(content, where="the command line")
 
 
@@ -304,10 +298,10 @@ def load_experiment(choice: str | None = None, *, task: str | None = None) -> Ex
         ) from error
     if not isinstance(content, dict):
         raise SettingsError(f"{path} holds no settings.", fix="Give an object, as in experiment.json of a run.")
-    return parse_experiment(_anchor(content, path.parent), where=str(path))
+    return parse_experiment(anchor(content, path.parent), where=str(path))
 
 
-def _anchor(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+def anchor(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Paths in a file are meant from that file's folder; what is not there may be a name, and stays as it is."""
     for group, name in (
         ("data", "source"),
@@ -346,33 +340,52 @@ def parse_experiment(content: Mapping[str, object], *, where: str) -> Experiment
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
-        problems = [_explain(cast("dict[str, Any]", problem)) for problem in error.errors()]
-        raise SettingsError(
-            f"{len(problems)} wrong setting{'s' * (len(problems) > 1)} in {where}: " + "; ".join(problems) + ".",
-            fix="Nothing was run.",
-        ) from error
+        raise explain_problems(error, Experiment, where=where) from error
 
 
-def _explain(problem: dict[str, Any]) -> str:
+def place_value(content: dict[str, Any], path: str, value: object) -> None:
+    """Put a value into nested settings, at its path.
+
+    Raises:
+        SettingsError: the path leads through a value.
+    """
+    *groups, name = path.split(".")
+    place = content
+    for group in groups:
+        place = place.setdefault(group, {})
+        if not isinstance(place, dict):
+            raise SettingsError(f'"{path}" is no setting: "{group}" has no parts.', fix="Leave the rest out.")
+    place[name] = value
+
+
+def explain_problems(error: ValidationError, settings: type[Settings], *, where: str) -> SettingsError:
+    """What is wrong with some settings, each problem in plain words."""
+    problems = [_explain(cast("dict[str, Any]", problem), settings) for problem in error.errors()]
+    return SettingsError(
+        f"{len(problems)} wrong setting{'s' * (len(problems) > 1)} in {where}: " + "; ".join(problems) + ".",
+        fix="Nothing was run.",
+    )
+
+
+def _explain(problem: dict[str, Any], settings: type[Settings]) -> str:
     """One problem in plain words, with the nearest known name for a typo."""
     path = [str(part) for part in problem["loc"]]
     where = ".".join(path)
     if problem["type"] == "extra_forbidden":
-        known = _known_names(path[:-1])
+        known = _known_names(settings, path[:-1])
         close = difflib.get_close_matches(path[-1], known, n=1)
         suggestion = f'did you mean "{close[0]}"?' if close else f"known are: {', '.join(known)}"
         return f'"{where}" is unknown ({suggestion})'
     if problem["type"] == "tuple_type":
         return f'"{where}" is {problem["input"]!r}: it should be a list, as ["..."]'
     if problem["type"] == "value_error":
-        return f'"{where}": {problem["ctx"]["error"]}'
+        return (f'"{where}": ' if where else "") + str(problem["ctx"]["error"])
     if problem["type"] == "missing":
         return f'"{where}" is missing'
     return f'"{where}" is {problem["input"]!r}: {problem["msg"][0].lower()}{problem["msg"][1:]}'
 
 
-def _known_names(groups: list[str]) -> list[str]:
-    settings: type[BaseModel] = Experiment
+def _known_names(settings: type[BaseModel], groups: list[str]) -> list[str]:
     for group in groups:
         annotation = settings.model_fields[group].annotation
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
@@ -394,7 +407,10 @@ __all__ = [
     "RlhfSettings",
     "Settings",
     "TrainingSettings",
+    "anchor",
+    "explain_problems",
     "load_experiment",
     "parse_experiment",
+    "place_value",
     "presets",
 ]

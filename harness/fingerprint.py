@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,10 +32,15 @@ def hash_weights(model: torch.nn.Module) -> str:
 
     Shared tensors count once, under their first name, so the hash does not depend on how a library version lists ties.
     """
+    return hash_tensors(dict([*model.named_parameters(), *model.named_buffers()]))
+
+
+def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 over name, type, shape and bytes of every tensor, 64 hex digits."""
     import torch  # noqa: PLC0415 - the module must load without torch
 
     digest = hashlib.sha256()
-    for name, tensor in sorted([*model.named_parameters(), *model.named_buffers()]):
+    for name, tensor in sorted(tensors.items()):
         plain = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}\n".encode())
         digest.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes())

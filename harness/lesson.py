@@ -26,6 +26,7 @@ class Lesson:
         loss: takes the place of the model's own loss.
         smooths: whether ``loss`` smooths the labels itself, as the settings of the training say.
         groups: for each example the row it was made of; by default each is a row of its own.
+        ordered: whether the examples stand in the order in which they are to be seen, and are not shuffled.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -34,6 +35,7 @@ class Lesson:
     loss: Loss | None = None
     smooths: bool = False
     groups: Sequence[int] | None = None
+    ordered: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,19 +54,33 @@ def compare_pairs(candidates: Mapping[str, Sequence[Arm]], metric: str, settings
     Raises:
         UsageError: two of them cannot be compared.
     """
-    names = list(combinations(candidates, 2))
+    if len(candidates) < 2:  # noqa: PLR2004 - a pair
+        return ()
+    for one, other in combinations(candidates, 2):
+        _require_comparable(one, candidates[one], other, candidates[other])
+    falls = metric in next(iter(candidates.values()))[0].manifest.lower_is_better
+    return compare_scores({name: _stack(arms, metric) for name, arms in candidates.items()}, settings, falls=falls)
+
+
+def compare_scores(
+    scores: Mapping[str, NDArray[np.float64]], settings: GateSettings, *, falls: bool
+) -> tuple[Pair, ...]:
+    """Compare each candidate with each other by a score of every row, all pairs tested together.
+
+    Args:
+        scores: name to (rows, seeds) float64, over the same rows.
+        settings: level and flips.
+        falls: whether less is better.
+    """
+    names = list(combinations(scores, 2))
     if not names:
         return ()
-    for one, other in names:
-        _require_comparable(one, candidates[one], other, candidates[other])
-    scores = {name: _stack(arms, metric) for name, arms in candidates.items()}
     evidence = Evidence(
         deltas=np.stack([scores[one] - scores[other] for one, other in names], axis=2),
         yes_no=tuple(is_yes_no(np.hstack([scores[one], scores[other]])) for one, other in names),
         level=settings.level,
         flips=settings.flips,
     )
-    falls = metric in next(iter(candidates.values()))[0].manifest.lower_is_better
     found = []
     for number, ((one, other), p) in enumerate(zip(names, evidence.p_values("two-sided"), strict=True)):
         delta = float(evidence.by_row[:, number].mean())

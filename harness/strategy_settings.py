@@ -28,7 +28,8 @@ class ContinualSettings(Settings):
     replay: int = Field(0, ge=0, le=10_000_000)
     """How many training rows of earlier tasks are kept in memory, over all of them, and trained on again."""
     ewc: float = Field(0.0, ge=0)
-    """What the penalty of elastic weight consolidation is multiplied by (lambda of Kirkpatrick et al. 2017)."""
+    """What the penalty of elastic weight consolidation is multiplied by (lambda of Kirkpatrick et al. 2017); the
+    importances of each task's weights have a mean of 1."""
     fisher_rows: Count = 64
     """Of how many training rows of a task the Fisher information is estimated."""
 
@@ -38,3 +39,5 @@ class TaskAdapterSettings(Settings):
 
     method: Literal["lora", "adapters"] = "lora"
     """What an adapter is; its settings are those of the method."""
+    begin_from: dict[str, str] = Field(default_factory=dict)
+    """The folder of an adapter to begin with, by the task's name; it must have been trained on this very base."""

@@ -53,7 +53,7 @@ def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings
         tuned = copy.deepcopy(model)
         recorder = _LossRecorder()
         examples, stopper = _part_held_out(lesson, loss, settings)
-        trainer = Trainer(
+        trainer = (_InOrder if lesson.ordered else Trainer)(
             model=tuned,
             args=_trainer_arguments(settings, folder),
             train_dataset=[dict(example) for example in examples],
@@ -172,6 +172,20 @@ def _checkpointing_arguments(settings: TrainingSettings) -> dict[str, Any]:
     known = {field.name for field in fields(TrainingArguments)}
     name = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
     return {name: True, f"{name}_kwargs": {"use_reentrant": False}}
+
+
+class _InOrder(Trainer):  # type: ignore[misc]  # the base class is untyped
+    """Takes the examples as they come."""
+
+    def get_train_dataloader(self) -> Any:
+        """Batches in the order of the examples."""
+        loader = torch.utils.data.DataLoader(
+            self.train_dataset,
+            batch_size=self.args.per_device_train_batch_size,
+            collate_fn=self.data_collator,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        return self.accelerator.prepare(loader)
 
 
 class _LossRecorder(TrainerCallback):  # type: ignore[misc]  # the base class is untyped

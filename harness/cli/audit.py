@@ -24,6 +24,9 @@ STYLES = {Status.PASSED: "green", Status.SKIPPED: "bright_black", Status.EXPECTE
 @click.command("audit")
 @click.argument("pipeline", required=False)
 @click.option("--task", help="Without PIPELINE: the embedded experiment of this task.")
+@click.option(
+    "--strategy", help="What this strategy does; PIPELINE is then a preset or file of several tasks (multitask-t5)."
+)
 @click.option("--check", "only", multiple=True, metavar="NAME", help="Only this check; may be given again.")
 @click.option("--stage", "stages", multiple=True, type=click.Choice(get_args(Stage)), help="Only checks of this stage.")
 @click.option("--expect", "expected", multiple=True, metavar="CHECK=REASON", help="A check that is known to fail.")
@@ -36,6 +39,7 @@ def audit_command(
     context: click.Context,
     pipeline: str | None,
     task: str | None,
+    strategy: str | None,
     only: tuple[str, ...],
     stages: tuple[Stage, ...],
     expected: tuple[str, ...],
@@ -52,15 +56,21 @@ def audit_command(
     """
     quiet_libraries(bars=False)
     from harness.checks.own import find_pipeline
+    from harness.checks.own_multitask import find_tasks
     from harness.checks.suite import audit, choose_checks, load_pipeline
     from harness.config import load_experiment
 
+    if strategy is not None and not (only or stages):
+        stages = ("multitask",)
     checks = choose_checks(only=only, stages=stages)
     if only_list:
         for check in checks:
             click.echo(f"{check.name:48} {check.family:4} {check.claim}")
         return
-    found = find_pipeline(load_experiment(task=task)) if pipeline is None else load_pipeline(pipeline)
+    if strategy is not None:
+        found = find_tasks(pipeline, strategy)
+    else:
+        found = find_pipeline(load_experiment(task=task)) if pipeline is None else load_pipeline(pipeline)
     with _clean_standard_output() if as_json else nullcontext():
         report = audit(
             found,

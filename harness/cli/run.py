@@ -39,6 +39,8 @@ class Places:
 @click.argument("experiment", required=False)
 @click.option("--task", help="What is learned, as summarization; all: each task's embedded experiment, in one table.")
 @click.option("--method", help="How the model is adapted, as full; all: every method, compared.")
+@click.option("--strategy", help="How one model learns several tasks, as sequential; all: every strategy, compared.")
+@click.option("--tasks", metavar="A,B,...", help="With --strategy: the tasks, in the order in which they are learned.")
 @click.option("--model", help="tiny-t5, a checkpoint folder, or a hub id.")
 @click.option(
     "--data",
@@ -71,6 +73,8 @@ def run_command(
     experiment: str | None,
     task: str | None,
     method: str | None,
+    strategy: str | None,
+    tasks: str | None,
     model: str | None,
     data: str | None,
     seed: int | None,
@@ -85,11 +89,23 @@ def run_command(
 
     EXPERIMENT is a preset (summarization-full, ner-full, ..., seed-notebook) or a file like harness.toml. Without it,
     harness.toml of this folder is used, or else the embedded experiment of the task, which needs no network and no GPU.
+    With --strategy it is a series of tasks: multitask-t5, multitask-bert, or a file.
     """
     named = {"task": task, "method": method, "model.name": model, "data.source": data, "training.seed": seed}
     settings: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     given = dict(map(parse_change, changes))
     places = Places(runs=runs, baselines=baselines, trackers=trackers)
+    if strategy is not None:
+        from harness.cli.strategies import choose_multitask, require_no_others, run_strategies
+
+        require_no_others({"task": task, "method": method, "data": data, "track": trackers})
+        changes_of_all = {name: value for name, value in (("model.name", model), ("seed", seed)) if value is not None}
+        multitask = choose_multitask(experiment, tasks, model).override(changes_of_all | given)
+        context.exit(run_strategies(multitask, strategy, places=places, document=document, as_json=as_json))
+    if tasks is not None:
+        raise SettingsError(
+            "--tasks names several tasks, and no strategy.", fix="Add --strategy, as sequential or all."
+        )
     if task == ALL and method == ALL:
         raise SettingsError("All methods of all tasks are asked for.", fix="Name the task, or the method.")
     if task == ALL:

@@ -55,7 +55,15 @@ class PeftMethod:
             StrayWeightsError: weights moved that are not saved with the adapter.
             SameWeightsError: the adapter did not learn.
         """
-        wrapped = self.wrap(model, course.form, seed=settings.seed)
+        return self.teach(self.wrap(model, course.form, seed=settings.seed), course, settings)
+
+    def teach(self, wrapped: PeftModel, course: Course, settings: TrainingSettings) -> Adapted:
+        """Train the adapter of a copy of a wrapped model, and make sure that it alone moved.
+
+        Raises:
+            StrayWeightsError: weights moved that are not saved with the adapter.
+            SameWeightsError: the adapter did not learn.
+        """
         trained = self.train(wrapped, course, course.form.experiment, settings)
         require_only_adapter_moved(wrapped, trained.model)
         return finish(trained)

@@ -73,10 +73,10 @@ def draw_forest(comparison: Facts, level: float) -> Markup:
             axes.plot([entry["delta"]], [place], "o", markersize=6.5, markeredgecolor=colour, markerfacecolor=face)
         axes.axvline(0, color=INK, linewidth=0.9)
         axes.margins(x=0.08)
-        _name_lines(axes, [entry["metric"] for entry in metrics])
+        name_lines(axes, [entry["metric"] for entry in metrics])
         axes.set_xlabel(f"delta in points, {comparison['title']}")
 
-    return _draw(comparison["title"], 0.75 + 0.38 * len(metrics), paint)
+    return draw(comparison["title"], 0.75 + 0.38 * len(metrics), paint)
 
 
 def draw_scatter(base: Sequence[float], tuned: Sequence[float], metric: str) -> Markup:
@@ -95,7 +95,7 @@ def draw_scatter(base: Sequence[float], tuned: Sequence[float], metric: str) -> 
         axes.set_xlabel(f"{metric} of base")
         axes.set_ylabel(f"{metric} of tuned")
 
-    return _draw("rows", 3.6, paint)
+    return draw("rows", 3.6, paint)
 
 
 def draw_losses(losses: Sequence[float]) -> Markup:
@@ -112,7 +112,7 @@ def draw_losses(losses: Sequence[float]) -> Markup:
         axes.set_xlabel("step")
         axes.set_ylabel("loss, nats per token")
 
-    return _draw("losses", 3.6, paint)
+    return draw("losses", 3.6, paint)
 
 
 def draw_bars(values: dict[str, float], unit: str) -> Markup:
@@ -120,13 +120,13 @@ def draw_bars(values: dict[str, float], unit: str) -> Markup:
 
     def paint(axes: Axes) -> None:
         axes.barh(range(len(values)), list(values.values()), height=0.55, color=ACCENT)
-        _name_lines(axes, list(values))
+        name_lines(axes, list(values))
         axes.set_xlabel(unit)
 
-    return _draw(unit, 0.75 + 0.34 * len(values), paint)
+    return draw(unit, 0.75 + 0.34 * len(values), paint)
 
 
-def _name_lines(axes: Axes, names: Sequence[str]) -> None:
+def name_lines(axes: Axes, names: Sequence[str]) -> None:
     """One line a name, the first on top."""
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", labelcolor=INK, length=0)
@@ -135,7 +135,7 @@ def _name_lines(axes: Axes, names: Sequence[str]) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _draw(salt: str, height: float, paint: Callable[[Axes], None]) -> Markup:
+def draw(salt: str, height: float, paint: Callable[[Axes], None]) -> Markup:
     """A painted figure as an ``<svg>`` element whose colours are the page's; the same input gives the same text."""
     text = io.StringIO()
     with mpl.rc_context({**STYLE, "svg.hashsalt": salt}):

@@ -44,7 +44,7 @@ def write_markdown(account: Account) -> str:
     lines = [
         f"# {facts['experiment']}: {facts['outcome']}",
         "",
-        f"{_escape(say_headline(comparison))} {say_requirements(facts)}",
+        f"{escape(say_headline(comparison))} {say_requirements(facts)}",
         "",
         f"Tuned against base, {comparison['rows']} rows, paired; {comparison['changed_outputs']} outputs differ.",
         "",
@@ -56,14 +56,13 @@ def write_markdown(account: Account) -> str:
         "## Requirements",
         "",
         *[
-            f"- {MARKS[found['status']]} {_escape(found['sentence'])}: **{found['status']}** "
-            f"({_escape(found['reason'])})"
+            f"- {MARKS[found['status']]} {escape(found['sentence'])}: **{found['status']}** ({escape(found['reason'])})"
             for found in facts["requirements"]
         ],
         "",
         "## Stored baseline",
         "",
-        *([f"- {_escape(say_stored(other))}" for other in facts["comparisons"][1:]] or ["None is stored."]),
+        *([f"- {escape(say_stored(other))}" for other in facts["comparisons"][1:]] or ["None is stored."]),
         "",
         *_say_checks(account),
         *_say_tables(account),
@@ -106,16 +105,16 @@ def append_summary(account: Account, environment: Mapping[str, str] = os.environ
 
 def _say_method(facts: Facts) -> list[str]:
     """What the method measured of itself, and what it warns of."""
-    lines = [line for said in facts.get("warnings", ()) for line in (f"**Warning:** {_escape(said)}", "")]
+    lines = [line for said in facts.get("warnings", ()) for line in (f"**Warning:** {escape(said)}", "")]
     for shown in list_method_tables(facts):
-        rows = ([_escape(cell.text) for cell in line] for line in shown.lines)
-        lines += [f"{_escape(shown.role)}:", "", *write_table(map(_escape, shown.columns), rows), ""]
+        rows = ([escape(cell.text) for cell in line] for line in shown.lines)
+        lines += [f"{escape(shown.role)}:", "", *write_table(map(escape, shown.columns), rows), ""]
     return ["## Method", "", *lines] if lines else []
 
 
 def _say_checks(account: Account) -> list[str]:
     lines = [
-        f"- {check.status}: {_escape(check.name)} ({_escape(check.seen)}) {_escape(check.remedy)}".rstrip()
+        f"- {check.status}: {escape(check.name)} ({escape(check.seen)}) {escape(check.remedy)}".rstrip()
         for check in account.checks
     ]
     return ["## Checks", "", *lines, ""] if lines else []
@@ -127,10 +126,10 @@ def _say_tables(account: Account) -> list[str]:
     for title, pair in pair_tables(account.facts).items():
         table = pair[-1]
         if len(table.columns) > WIDEST:
-            lines += [f"{_escape(title)} has {len(table.columns)} columns: see report.html.", ""]
+            lines += [f"{escape(title)} has {len(table.columns)} columns: see report.html.", ""]
             continue
-        rows = ([_escape(cell.text) for cell in line] for line in table.lines)
-        lines += [f"{_escape(title)}, {table.role}:", "", *write_table(map(_escape, table.columns), rows), ""]
+        rows = ([escape(cell.text) for cell in line] for line in table.lines)
+        lines += [f"{escape(title)}, {table.role}:", "", *write_table(map(escape, table.columns), rows), ""]
     return ["## Beside the scores", "", *lines] if lines else []
 
 
@@ -151,7 +150,7 @@ def write_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[st
     return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Names and reasons must not become markup, nor a mention of somebody."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(text.split()))

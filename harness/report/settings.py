@@ -1,6 +1,6 @@
-"""Tables of settings for the documents, read from ``harness/config.py`` itself.
+"""Tables of settings for the documents, read from the settings' own classes.
 
-``python -m harness.report.settings docs/methods/*.md`` puts them between the marks of each page.
+``python -m harness.report.settings docs/*/*.md`` puts them between the marks of each page.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from harness.config import Experiment, Settings
+from harness.multitask import Multitask
 from harness.report.markdown import write_table
 
-MARKED = re.compile(r"(<!-- settings: ([a-z]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
-"""The place of a table: the name of the group stands in its first line."""
+MARKED = re.compile(r"(<!-- settings: ([a-z.]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
+"""The place of a table: the name of the group stands in its first line, as ``lora`` or ``multitask.joint``."""
+OF_TASKS = "multitask."
+"""What stands before the name of a group of a run over several tasks."""
 TITLES = ("setting", "default", "meaning")
 
 
@@ -29,23 +32,35 @@ def fill_settings(text: str) -> str:
 
 
 def list_settings(group: str) -> list[tuple[str, str, str]]:
-    """Name, default and meaning of each setting of a group of the experiment, as ``training``."""
-    kind = Experiment.model_fields[group].annotation
-    if not (isinstance(kind, type) and issubclass(kind, Settings)):
+    """Name, default and meaning of each setting of a group, as ``training`` of an experiment or ``multitask.joint``."""
+    kind = _find_group(group)
+    if kind is None:
         raise TypeError(f"{group} is one setting, not a group")
+    name_of = group.removeprefix(OF_TASKS)
     meanings = _read_docstrings(kind)
     return [
-        (f"`{group}.{name}`", _say_default(field), meanings.get(name, "")) for name, field in kind.model_fields.items()
+        (f"`{name_of}.{name}`", _say_default(field), meanings.get(name, ""))
+        for name, field in kind.model_fields.items()
     ]
 
 
+def _find_group(group: str) -> type[Settings] | None:
+    """The class of a group of settings, if it is one."""
+    root: type[Settings] = Multitask if group.startswith(OF_TASKS) else Experiment
+    field = root.model_fields.get(group.removeprefix(OF_TASKS))
+    kind = None if field is None else field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Settings) else None
+
+
 def _say_table(group: str) -> str:
-    if group not in Experiment.model_fields:
+    if _find_group(group) is None:
         return "None of its own.\n"
     return "\n".join(write_table(TITLES, list_settings(group))) + "\n"
 
 
 def _say_default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "none"
     if field.default is PydanticUndefined:
         return "required"
     return "not set" if field.default is None else f"`{str(field.default).lower()}`"

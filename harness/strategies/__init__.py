@@ -8,8 +8,11 @@ from harness.strategies.strategy import Strategy
 STRATEGIES: Registry[type[Strategy[Any]]] = Registry(
     "strategy",
     {
-        "sequential": "harness.strategies.sequential:Sequential",
         "single": "harness.strategies.single:Single",
+        "sequential": "harness.strategies.sequential:Sequential",
+        "joint": "harness.strategies.joint:Joint",
+        "continual": "harness.strategies.continual:Continual",
+        "adapters": "harness.strategies.adapters:Adapters",
     },
 )
 

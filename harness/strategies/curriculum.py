@@ -13,6 +13,7 @@ from harness.data.source import load_splits
 from harness.experiment import make_course
 from harness.multitask import Multitask
 from harness.preparation import Ready, Say, prepare, require_names
+from harness.strategies.clashes import require_no_clash
 from harness.tasks import TASKS
 from harness.tuning import Clock
 
@@ -43,7 +44,7 @@ class Subject:
     @property
     def headline(self) -> str:
         """The score that stands for the task."""
-        return self.ready.form.task.headline
+        return TASKS[self.experiment.task].headline
 
     @cached_property
     def settings(self) -> Resolved:
@@ -74,6 +75,10 @@ class Curriculum:
         """The names of the tasks."""
         return tuple(subject.name for subject in self.subjects)
 
+    def under(self, multitask: Multitask) -> Curriculum:
+        """The same tasks, ready as they are, under other settings of the strategy."""
+        return replace(self, multitask=multitask)
+
     def __getitem__(self, name: str) -> Subject:
         """The task of that name."""
         return self.subjects[self.names.index(name)]
@@ -93,4 +98,5 @@ def prepare_curriculum(multitask: Multitask, *, clock: Clock, say: Say) -> Curri
         say(f"{experiment.name}: {len(splits.train)} training and {len(splits.eval)} evaluation rows, none in both")
         ready = prepare(experiment, splits, audit=None, clock=clock, say=lambda _: None)
         subjects.append(Subject(experiment=experiment, splits=splits, ready=ready))
+    require_no_clash(subjects)
     return Curriculum(multitask=multitask, subjects=tuple(subjects))

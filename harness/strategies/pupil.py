@@ -17,6 +17,13 @@ class Pupil(ABC):
     def for_task(self, name: str) -> PreTrainedModel:
         """The model as it answers for one task: a copy, in eval mode."""
 
+    def answers_as(self, other: Self, name: str) -> bool:
+        """Whether a task has the very weights that it had in another pupil; where that is not known, it is asked anew.
+
+        What a strategy promises of an earlier task is seen by asking, so only a model of the task's own may say yes.
+        """
+        return False
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write the weights into a folder, as safetensors."""

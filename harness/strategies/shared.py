@@ -71,6 +71,10 @@ class SharedModel(Pupil):
         model.load_state_dict({**self.body, **self.heads[name]})
         return model.eval()
 
+    def answers_as(self, other: SharedModel, name: str) -> bool:
+        """Yes where nothing is shared, and the task was not taught in between."""
+        return not self.body and self.heads[name] is other.heads[name]
+
     def learned(self, models: Mapping[str, PreTrainedModel]) -> SharedModel:
         """The pupil after training.
 
