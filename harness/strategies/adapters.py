@@ -80,7 +80,7 @@ class Adapters(Strategy[AdapterSet]):
         bits = subject.experiment.lora.quantization
         if self.method.name == "lora" and bits != "none":
             raise SettingsError(
-                f'{subject.name} has lora.quantization = "{bits}", and this strategy keeps one base for all tasks, whole.',
+                f'{subject.name} has lora.quantization = "{bits}", and this strategy keeps one base for all, whole.',
                 why="An adapter that was trained over rounded weights answers otherwise on whole ones.",
                 fix='Set lora.quantization = "none"; a task by itself can be learned by method lora in four bits.',
             )
