@@ -88,7 +88,7 @@ def time_engine(
     """The speed of the experiment's engine beside plain ``generate``; nothing where no text is generated."""
     if "engine" not in settings:
         return None
-    engine, size = ENGINES[experiment.generation.engine], experiment.generation.batch_size
+    engine, size = ENGINES[str(settings["engine"])], experiment.generation.batch_size
     return measure_speed(engine, tuned.model, tuned.tokenizer, rows, settings, batch_size=size)
 
 
