@@ -25,6 +25,11 @@ WriteBatch = Callable[[Sequence[Sequence[int]]], torch.Tensor]
 class BatchedEngine(ABC):
     """An engine that generates batch after batch."""
 
+    @property
+    def exact(self) -> bool:
+        """Whether it computes with the model's own weights in their own precision."""
+        return True
+
     @abstractmethod
     def open(
         self, model: PreTrainedModel, settings: Resolved, *, batch_size: int

@@ -37,6 +37,10 @@ class Generate(Protocol):
 class Engine(Generate, Protocol):
     """Generates, and can give the tokens themselves."""
 
+    @property
+    def exact(self) -> bool:
+        """Whether it computes with the model's own weights in their own precision."""
+
     def write(
         self,
         model: PreTrainedModel,

@@ -57,7 +57,7 @@ class Rules:
         if self.no_repeat_ngram_size:
             _forbid_repeats(scores, tokens[:, :width], position, self.no_repeat_ngram_size)
         if self.min_length > 1 and self.eos:
-            gap = torch.where(position + 1 < self.min_length, -math.inf, 0.0)
+            gap = scores.new_zeros(1).masked_fill_(position + 1 < self.min_length, -math.inf)
             for eos in self.eos:
                 scores[:, eos] += gap
 
@@ -110,4 +110,5 @@ def _forbid_repeats(scores: torch.Tensor, tokens: torch.Tensor, position: torch.
     repeats = (windows[..., :-1] == ending[:, None]).all(-1)
     repeats &= torch.arange(size - 1, width, device=tokens.device) <= position
     closing = windows[..., -1]
-    scores.scatter_reduce_(1, closing, torch.where(repeats, -math.inf, math.inf).to(scores.dtype), "amin")
+    least = torch.full_like(closing, math.inf, dtype=scores.dtype).masked_fill_(repeats, -math.inf)
+    scores.scatter_reduce_(1, closing, least, "amin")

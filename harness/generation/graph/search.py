@@ -183,7 +183,7 @@ class Beams:
         grown = take(state.tokens, parents[:, :beams]).index_copy_(2, state.position + 1, tokens[:, :beams, None])
         ended_scores, order = torch.cat([state.ended_scores, new_scores], 1).topk(beams)
         is_ended = take(torch.cat([state.is_ended, new], 1), order)
-        worst = torch.where(is_ended, ended_scores[:, -1:], NEVER)
+        worst = ended_scores[:, -1:].masked_fill(~is_ended, NEVER)
         optimistic = rules.early_stopping == "never" and rules.length_penalty > 0
         reachable = alive[:, :1] / (self._powers[rules.max_length - 1] if optimistic else power)
         return BeamState(

@@ -94,7 +94,9 @@ class T5Decoder:
         self._scale = measure_scale(model)
         first = decoder.block[0].layer[0].SelfAttention
         # (heads, places): the bias of a token so many places back.
-        self._bias = first.compute_bias(places, places, device=model.device)[0, :, -1].flip(-1).contiguous()
+        self._bias: torch.Tensor = (
+            first.compute_bias(places, places, device=model.device)[0, :, -1].flip(-1).contiguous()
+        )
 
     def start(self, sources: torch.Tensor, mask: torch.Tensor) -> Memory:
         """Read the sources.
@@ -156,7 +158,7 @@ class T5Decoder:
         back = (position - torch.arange(width, device=slots.device)).clamp_(min=0)
         far = self._bias.index_select(1, back)[None, :, None, :, None]
         seen = (slots[..., None] == own)[:, None]
-        return torch.where(seen, far, -math.inf).flatten(3)
+        return far.masked_fill(~seen, -math.inf).flatten(3)
 
 
 def measure_scale(model: PreTrainedModel) -> float:
