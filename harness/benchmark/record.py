@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.baselines.store import BENCHMARKS
 from harness.benchmark.measure import Timed
 from harness.errors import BaselineError
 from harness.fingerprint import describe_environment
@@ -16,8 +17,6 @@ from harness.generation import REFERENCE
 from harness.requirements import Status
 from harness.statistics.median import describe_median
 
-FOLDER = "benchmarks"
-"""Where sessions lie among the baselines."""
 ALLOWANCE = 0.2
 """A ratio may fall by this share of the stored one."""
 
@@ -63,7 +62,7 @@ def _describe(timed: Timed, bandwidth: float) -> Record:
 def place(baselines: Path, record: Record) -> Path:
     """The file of a record's model and device."""
     plain = re.sub(r"[^A-Za-z0-9]+", "-", f"{record['model']} {record['environment']['device']}").strip("-").lower()
-    return baselines / FOLDER / f"{plain}.json"
+    return baselines / BENCHMARKS / f"{plain}.json"
 
 
 def store(baselines: Path, record: Record) -> Path:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from harness.baselines.orphans import find_orphans
 from harness.benchmark.cases import Case, make_model
 from harness.benchmark.measure import Timed, measure_case
 from harness.benchmark.record import judge, make_record, place, store
@@ -104,6 +105,12 @@ def test_nothing_comparable_is_no_pass(stored: tuple[Path, dict[str, Any]]) -> N
     place(baselines, record).write_text("{}")
     with pytest.raises(BaselineError, match="no stored benchmark"):
         judge(baselines, record)
+
+
+def test_sessions_are_no_orphans(stored: tuple[Path, dict[str, Any]]) -> None:
+    """The folder of benchmarks lies among the experiments, and is none that could be pruned."""
+    (stored[0] / "lost").mkdir()
+    assert find_orphans(stored[0], known=()) == [stored[0] / "lost"]
 
 
 def test_command_measures_stores_and_judges(tmp_path: Path) -> None:
