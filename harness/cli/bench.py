@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from harness.errors import SettingsError
+
 HEAD = ("engine", "batch", "beams", "dtype", "source", "tokens/s", "times", "ms/step", "first ms", "rows/s", "MB",
         "roofline", "equal")  # fmt: skip
 
@@ -63,11 +65,13 @@ def bench_command(
     from harness.cli.run import quiet_libraries
     from harness.device import choose_device
     from harness.gate import EXIT_CODES
-    from harness.generation import ENGINES
+    from harness.generation import AUTO, ENGINES
 
     quiet_libraries()
     for engine in engines:
         ENGINES.require(engine)
+    if AUTO in engines:
+        raise SettingsError(f'"{AUTO}" only chooses among engines.', fix="Name the engines that are to be timed.")
     made = make_model(model)
     timed = []
     for case in list_cases(batches, beams, dtypes, lengths, tokens):

@@ -17,7 +17,7 @@ from harness.benchmark.measure import Timed, measure_case
 from harness.benchmark.record import judge, make_record, place, store
 from harness.benchmark.roofline import Shape, measure_bandwidth, read_shape
 from harness.cli.bench import bench_command
-from harness.errors import BaselineError
+from harness.errors import BaselineError, SettingsError
 from harness.models.loading import LoadedModel
 from harness.requirements import Status
 
@@ -105,6 +105,12 @@ def test_nothing_comparable_is_no_pass(stored: tuple[Path, dict[str, Any]]) -> N
     place(baselines, record).write_text("{}")
     with pytest.raises(BaselineError, match="no stored benchmark"):
         judge(baselines, record)
+
+
+def test_auto_is_nothing_to_time() -> None:
+    """What only chooses among engines is refused in a sentence, before a model is made."""
+    with pytest.raises(SettingsError, match="only chooses among engines"):
+        CliRunner().invoke(bench_command, ["--engine", "auto"], catch_exceptions=False)
 
 
 def test_sessions_are_no_orphans(stored: tuple[Path, dict[str, Any]]) -> None:
