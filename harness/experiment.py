@@ -17,7 +17,7 @@ from harness.data.source import load_splits
 from harness.forms import Form
 from harness.gate import Probe, Verdict, first_question, judge
 from harness.generation.speed import SpeedRatio
-from harness.methods import Method
+from harness.methods import FITTING, Method
 from harness.metrics.metric import Output, Table
 from harness.metrics.scorer import Scorer
 from harness.models.locate import locate_model
@@ -56,6 +56,8 @@ class Run:
         checks: what the checks of the user's pipeline found, where a requirement asks for it.
         tables: for base and tuned what stands beside the scores, as a confusion matrix.
         method_facts: numbers that the method has to say of the first seed's model.
+        method_tables: those of them that are read side by side.
+        warnings: what the method warns of, of every seed.
         cost: what the first seed's model took.
         held_out_losses: with early stopping, the loss of the held-out rows behind each epoch, of the first seed.
     """
@@ -74,6 +76,8 @@ class Run:
     checks: CheckReport | None = None
     tables: Mapping[str, tuple[Table, ...]] = field(default_factory=dict)
     method_facts: Mapping[str, float] = field(default_factory=dict)
+    method_tables: tuple[Table, ...] = ()
+    warnings: tuple[str, ...] = ()
     cost: Cost | None = None
     held_out_losses: tuple[float, ...] = ()
 
@@ -118,6 +122,8 @@ def run(
     ready = prepare(experiment, splits, audit=audit, clock=clock, say=say)
     form, loaded = ready.form, ready.loaded
     course = make_course(form, loaded, splits.train, ready.train, ready.collator)
+    if method is None:
+        require_fit(experiment, course)
     require_trainable(experiment, loaded, course)
     # Resolved once, from the base: training may touch the tuned model's config.
     with clock.stage("engine"):
@@ -175,6 +181,8 @@ def run(
         checks=ready.checked,
         tables={arm.manifest.role: _list_tables(ready.scorer, arm, splits) for arm in (base_arm, arms[0])},
         method_facts=dict(getattr(histories[0], "facts", {})),
+        method_tables=getattr(histories[0], "tables", ()),
+        warnings=tuple(warning for trained in histories for warning in getattr(trained, "warnings", ())),
         cost=costs[0],
         held_out_losses=histories[0].held_out_losses,
     )
@@ -223,6 +231,16 @@ def make_course(
         rows=rows,
         loaded=loaded,
     )
+
+
+def require_fit(experiment: Experiment, course: Course) -> None:
+    """Make sure, before the base is scored, that the method can be used with this model and these rows.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if experiment.method in FITTING:
+        FITTING[experiment.method](course)
 
 
 def require_trainable(experiment: Experiment, loaded: LoadedModel, course: Course) -> None:

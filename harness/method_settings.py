@@ -30,9 +30,16 @@ class LoraSettings(Settings):
     """Scale by alpha / sqrt(rank) instead (Kalajdzievski 2023), so that high ranks learn as fast as low ones."""
     dora: bool = False
     """Learn each column's length apart from its direction (Liu et al. 2024)."""
+    quantization: Literal["none", "nf4"] = "none"
+    """``nf4`` keeps the frozen linear layers in four bits (QLoRA, Dettmers et al. 2023); bitsandbytes has to run."""
     learning_rate_factor: float = Field(10.0, gt=0)
     """Times ``training.learning_rate``, which is meant for all weights: the best rate of LoRA is about ten times that
     of full fine-tuning (Schulman and others 2025, "LoRA Without Regret"). Set 1 to give the rate itself there."""
+
+    @property
+    def way(self) -> str:
+        """What the field calls it."""
+        return "lora" if self.quantization == "none" else "qlora"
 
 
 class AdapterSettings(Settings):
@@ -71,6 +78,13 @@ class PromptSettings(Settings):
     virtual_tokens: int = Field(20, ge=1, le=10_000)
     """The length of a soft prompt."""
 
+    @property
+    def way(self) -> str:
+        """What the field calls it: zero-shot, few-shot, or the variant."""
+        if self.variant != "text":
+            return self.variant
+        return "few-shot" if self.shots else "zero-shot"
+
     @model_validator(mode="after")
     def _template_can_be_filled(self) -> Self:
         if self.template is not None:
@@ -89,29 +103,41 @@ class RlhfSettings(Settings):
 
     algorithm: Literal["rloo", "dpo"] = "rloo"
     """``rloo`` samples answers and learns from their rewards, ``dpo`` learns from pairs of answers."""
-    supervised_epochs: Count = 6
+    supervised_epochs: Count = 3
     """Epochs of full fine-tuning before; what is learned then is the reference."""
+    prompts: int | None = Field(None, ge=0, le=1_000_000)
+    """How many new rows of the newsroom, beside both splits, are answered, and paired, after supervised training. By
+    default one for each prompt of all steps; 0 takes the training rows, as rows from another source always do."""
+    unseen: Count = 200
+    """How many more new rows reward, KL and task metric are measured on."""
     held_out: float = Field(0.25, gt=0, lt=1)
-    """The share of training rows that nothing is learned from: reward, KL and task metric are measured on them."""
+    """The share of rows of another source, and of pairs of a file, that is measured on and never learned from."""
     reward: str = Field("facts", min_length=1)
     """``model`` (learned from pairs), ``rouge``, ``length``, ``facts``, or ``module:attribute``."""
     pairs: str | None = Field(None, min_length=1)
     """A file with the columns prompt, chosen and rejected; by default the newsroom makes the pairs."""
     beta: float = Field(0.05, ge=0, le=1e3)
-    """What a nat of KL from the reference costs, in the reward's unit; of DPO the strength of its margin."""
-    samples: int = Field(4, ge=2, le=1024)
+    """What a nat of KL from the reference costs in the reward's unit, of ``rloo``."""
+    dpo_beta: float = Field(0.3, gt=0, le=1e3)
+    """How much a nat counts by which an answer became likelier, of ``dpo``: the more, the less it has to move."""
+    samples: int = Field(8, ge=2, le=1024)
     """Answers to each prompt of a step."""
-    batch_size: Count = 8
+    temperature: float = Field(0.7, gt=0, le=10)
+    """Divides the logits where answers are drawn and learned from: below 1, samples differ in fewer places, and those
+    are nearer to where the likeliest answer is wrong."""
+    batch_size: Count = 16
     """Prompts, or pairs, of a step."""
-    steps: Count = 30
+    steps: Count = 20
     """How often answers are drawn and learned from, or batches of pairs of DPO."""
-    updates: Count = 2
+    updates: Count = 1
     """Updates from the answers of one step, of ``rloo``."""
     learning_rate: float = Field(5e-4, ge=0, le=1e6)
-    """That of the policy; it falls linearly."""
-    reward_epochs: Count = 4
+    """That of the policy, of ``rloo``, and of the reward model; it falls linearly."""
+    dpo_learning_rate: float = Field(1e-4, ge=0, le=1e6)
+    """That of the policy, of ``dpo``."""
+    reward_epochs: Count = 1
     """Epochs over the pairs that the reward model learns from."""
-    max_new_tokens: Count = 64
+    max_new_tokens: Count = 48
     """Where an answer is broken off."""
 
 

@@ -51,7 +51,9 @@ class OwnRlhf:
             preferences=self.write_pairs,
             encode_pair=self.encode_pair,
             make_reference=policy.make_reference,
-            sample=partial(policy.sample_answers, max_new_tokens=settings.max_new_tokens),
+            sample=partial(
+                policy.sample_answers, max_new_tokens=settings.max_new_tokens, temperature=settings.temperature
+            ),
             rollout_logprobs=self.weigh,
             training_logprobs=self.weigh,
             rollout_prompt=self.encode_prompt,
@@ -99,12 +101,13 @@ class OwnRlhf:
         return self.form.encode([row], self.base)[0].input_ids
 
     def weigh(self, model: Any, prompts: Sequence[policy.Ids], responses: Sequence[policy.Ids]) -> torch.Tensor:
-        """The log-probability of each token of the responses."""
-        return policy.read_answers(model, prompts, responses).logprobs
+        """The log-probability of each token of the responses, at the temperature that they are drawn at."""
+        temperature = self.form.experiment.rlhf.temperature
+        return policy.read_answers(model, prompts, responses, temperature=temperature).logprobs
 
     def lose(self, model: Any, reference: Any, mappings: Sequence[Record]) -> torch.Tensor:
         """The loss of DPO over pairs of texts."""
-        beta = self.form.experiment.rlhf.beta
+        beta = self.form.experiment.rlhf.dpo_beta
         return dpo.preference_loss(model, reference, self.encode(mappings), beta=beta)
 
     def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
@@ -114,12 +117,10 @@ class OwnRlhf:
         return rewards.ask_reward(found, responses, [known[prompt] for prompt in prompts])
 
     def make_reward_pipeline(self) -> Pipeline:
-        """The pipeline whose model gives scores: the reward model, with a head as if it had learned something."""
+        """The pipeline whose model gives scores: the reward model, before it learns."""
 
         def make_model(seed: int = 0) -> reward_model.RewardModel:
-            made = reward_model.RewardModel(self.base.model)
-            torch.nn.init.normal_(made.head.weight, generator=torch.Generator().manual_seed(seed))
-            return made
+            return reward_model.RewardModel(self.base.model)
 
         return Pipeline(
             name=f"{self.form.experiment.name} reward",

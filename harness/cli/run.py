@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tomllib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,6 +151,7 @@ def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path
     quiet_libraries()
     from harness.checks.own import audit_experiment
     from harness.experiment import run
+    from harness.methods.method import MethodWarning
     from harness.report.account import give_account
     from harness.report.folder import require_writable, write_run
     from harness.report.markdown import append_summary
@@ -158,9 +160,12 @@ def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path
     require_writable(places.runs, experiment.name)
     for tracker in places.trackers:
         require_tracker(tracker)
-    done = run(
-        experiment, baselines=places.baselines, audit=audit_experiment, say=lambda line: click.echo(line, err=True)
-    )
+    with warnings.catch_warnings():
+        # Every report says the same.
+        warnings.simplefilter("ignore", MethodWarning)
+        done = run(
+            experiment, baselines=places.baselines, audit=audit_experiment, say=lambda line: click.echo(line, err=True)
+        )
     folder = write_run(done, places.runs)
     account = give_account(done)
     append_summary(account)
@@ -198,6 +203,8 @@ def quiet_libraries(*, bars: bool = True) -> None:
     """No progress bars but on a terminal, if at all, and no advice from libraries between our lines."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    # PEFT asks transformers by a name that is on its way out.
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
     if not bars or not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("TQDM_DISABLE", "1")

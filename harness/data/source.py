@@ -13,7 +13,7 @@ from harness.data.hub import read_hub
 from harness.data.known_labels import put_new_labels_first, require_known_labels
 from harness.data.newsroom import draw_event
 from harness.data.rows import Row, Splits, draw_rows, drop_duplicates, find_cut
-from harness.errors import DataError
+from harness.errors import DataError, SettingsError
 from harness.hub import looks_like_hub_name
 
 NEWSROOM = "newsroom"
@@ -86,3 +86,18 @@ def read_source(source: str, settings: DataSettings, reader: Reader, *, split: s
 def newsroom_rows(reader: Teller, count: int, seed: int) -> list[Row]:
     """Generated events as a task tells them; row ``n`` is the same however many are asked for."""
     return [reader.tell(draw_event(seed, index)) for index in range(count)]
+
+
+def further_rows(settings: DataSettings, reader: Teller, count: int) -> list[Row]:
+    """Rows of the newsroom that stand behind those of both splits, and so in neither.
+
+    Raises:
+        SettingsError: the rows come from elsewhere, where none can be written at will.
+    """
+    if settings.source != NEWSROOM:
+        raise SettingsError(
+            f'{count} rows beside both splits are asked for, and "{settings.source}" is no newsroom that writes them.',
+            fix="Set rlhf.prompts to 0: the inputs of the training rows are answered.",
+        )
+    taken = settings.train_rows + settings.eval_rows
+    return newsroom_rows(reader, taken + count, settings.seed)[taken:]

@@ -39,6 +39,8 @@ def describe_run(run: Run) -> Facts:
         "seconds": run.seconds,
         "tables": {role: [dataclasses.asdict(table) for table in tables] for role, tables in run.tables.items()},
         "method": dict(run.method_facts),
+        "method_tables": [dataclasses.asdict(table) for table in run.method_tables],
+        "warnings": list(run.warnings),
         "speed_ratio": None if run.speed is None else round(run.speed.median, 4),
     }
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.experiment import say_losses
 from harness.preparation import say_labels
 from harness.report.charts import MOST_POINTS, draw_bars, draw_forest, draw_losses, draw_scatter
 from harness.report.differences import mark_differences
-from harness.report.tables import pair_tables
+from harness.report.tables import list_method_tables, pair_tables
 from harness.report.templating import fill
 from harness.report.wording import (
     LEGEND,
@@ -17,6 +16,7 @@ from harness.report.wording import (
     say_headline,
     say_requirements,
     say_stored,
+    say_training,
     what_to_do,
 )
 from harness.tasks.labels import LabelReport
@@ -52,6 +52,8 @@ def write_html(account: Account) -> str:
             "forests": _draw_forests(account),
             "stored": [say_stored(other) for other in facts["comparisons"][1:]],
             **_draw_rows(account),
+            "method_tables": list_method_tables(facts),
+            "warnings": facts.get("warnings", ()),
             "tables": pair_tables(facts),
             "moved": [
                 (moved, mark_differences(moved.row.references[0], moved.base, moved.tuned))
@@ -95,10 +97,8 @@ def _draw_rows(account: Account) -> dict[str, object]:
 
 
 def _describe_training(account: Account) -> dict[str, object]:
-    facts = account.facts["training"]
     return {
-        "training": f"{facts['rows']} rows, {say_losses(account.losses)}, "
-        f"{facts['trainable_parameters']:,} trainable parameters.",
+        "training": " ".join(say_training(account.facts["training"])),
         "losses": draw_losses(account.losses) if account.losses else None,
         "losses_caption": "Training loss: mean, and range, of each stretch of steps.",
         "labels": say_labels(LabelReport(**account.facts["labels"])),

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.experiment import say_losses
 from harness.preparation import say_labels
-from harness.report.tables import WIDEST, pair_tables
+from harness.report.tables import WIDEST, list_method_tables, pair_tables
 from harness.report.wording import (
     LEGEND,
     MARKS,
@@ -20,12 +19,14 @@ from harness.report.wording import (
     say_headline,
     say_requirements,
     say_stored,
+    say_training,
     what_to_do,
 )
 from harness.tasks.labels import LabelReport
 
 if TYPE_CHECKING:
     from harness.report.account import Account
+    from harness.report.facts import Facts
 
 
 SHOWN = 3
@@ -51,6 +52,7 @@ def write_markdown(account: Account) -> str:
         "",
         LEGEND,
         "",
+        *_say_method(facts),
         "## Requirements",
         "",
         *[
@@ -72,10 +74,7 @@ def write_markdown(account: Account) -> str:
         "",
         f"- Labels: {say_labels(LabelReport(**facts['labels']))}.",
         f"- Evaluation: {account.base.manifest.inputs_cut} of {len(account.rows)} inputs were cut.",
-        (
-            f"- Training: {facts['training']['rows']} rows, {say_losses(account.losses)}, "
-            f"{facts['training']['trainable_parameters']:,} trainable parameters."
-        ),
+        f"- Training: {' '.join(say_training(facts['training']))}",
         (
             f"- Model: {_code(manifest.model.name)}, {manifest.model.parameters:,} parameters; "
             f"weights of base `{weights[0]}`, of tuned `{weights[1]}`."
@@ -103,6 +102,15 @@ def append_summary(account: Account, environment: Mapping[str, str] = os.environ
                 file.write(write_markdown(account) + "\n")
         except OSError as error:
             warnings.warn(f"{SUMMARY_VARIABLE} names {place}, which cannot be written: {error}.", stacklevel=2)
+
+
+def _say_method(facts: Facts) -> list[str]:
+    """What the method measured of itself, and what it warns of."""
+    lines = [line for said in facts.get("warnings", ()) for line in (f"**Warning:** {_escape(said)}", "")]
+    for shown in list_method_tables(facts):
+        rows = ([_escape(cell.text) for cell in line] for line in shown.lines)
+        lines += [f"{_escape(shown.role)}:", "", *write_table(map(_escape, shown.columns), rows), ""]
+    return ["## Method", "", *lines] if lines else []
 
 
 def _say_checks(account: Account) -> list[str]:

@@ -77,7 +77,7 @@ def _show_verdict(facts: Facts, title: str, level: float | None, next_step: str)
         titles=column_titles(level),
         lines=[metric_cells(entry) for entry in comparison["metrics"]],
         findings=facts["requirements"],
-        notes=[*map(say_stored, stored), next_step],
+        notes=[*(f"Warning: {said}" for said in facts.get("warnings", ())), *map(say_stored, stored), next_step],
     )
 
 

@@ -41,6 +41,18 @@ def pair_tables(facts: Facts) -> dict[str, list[Shown]]:
     return pairs
 
 
+def list_method_tables(facts: Facts) -> list[Shown]:
+    """The tables of the method, each under its title; none for a run that was written before there were any."""
+    return [
+        Shown(
+            role=table["title"],
+            columns=tuple(table["columns"]),
+            lines=tuple(_show_line(line, shaded=table["shaded"]) for line in table["rows"]),
+        )
+        for table in facts.get("method_tables", ())
+    ]
+
+
 def _show_line(line: Sequence[str | float], *, shaded: bool) -> tuple[Cell, ...]:
     """A line; in a shaded table each number is as dark as its share of the line."""
     total = sum(value for value in line if not isinstance(value, str)) if shaded else 0

@@ -13,7 +13,8 @@ from rich.text import Text
 from harness.comparison import Outcome
 from harness.gate import Status
 from harness.report.facts import describe_run
-from harness.report.wording import MARKS, column_titles, metric_cells, say_stored, what_to_do
+from harness.report.tables import Shown, list_method_tables
+from harness.report.wording import MARKS, column_titles, metric_cells, say_stored, say_training, what_to_do
 
 if TYPE_CHECKING:
     from harness.experiment import Run
@@ -55,6 +56,9 @@ def render_facts(facts: Facts) -> RenderableType:
         table.add_column(column, justify="left" if name else "right", no_wrap=not name, overflow="fold")
     for entry in comparison["metrics"]:
         table.add_row(*map(Text, metric_cells(entry)))
+    beside = [show_table(shown) for shown in list_method_tables(facts)]
+    warned = [Text(f"! {warning}", style="bold yellow") for warning in facts.get("warnings", ())]
+    took = [Text(f"· {sentence}", style="dim") for sentence in say_training(facts["training"])]
     known = [Text(f"· {say_stored(other)}", style="dim") for other in stored]
     findings = [
         Text.assemble(
@@ -64,4 +68,14 @@ def render_facts(facts: Facts) -> RenderableType:
         )
         for found in facts["requirements"]
     ]
-    return Group(headline, table, *known, *findings, Text(what_to_do(facts)))
+    return Group(headline, table, *beside, *warned, *took, *known, *findings, Text(what_to_do(facts)))
+
+
+def show_table(shown: Shown) -> Table:
+    """A table of the method under its title."""
+    table = Table(title=Text(shown.role), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, column in enumerate(shown.columns):
+        table.add_column(column, justify="right" if place else "left")
+    for line in shown.lines:
+        table.add_row(*(Text(cell.text) for cell in line))
+    return table

@@ -40,7 +40,7 @@ def test_own_method_passes() -> None:
 
 
 def test_own_reward_model_passes_and_a_wrong_place_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The score is that of the answer's last token, also beside longer answers."""
+    """The score is that of the whole answer and of nothing else, also beside longer answers."""
     form, loaded, rows = load()
     pipeline = OwnRlhf(form=form, base=loaded, rows=rows).make_reward_pipeline()
     report = audit_with(pipeline, CHECKS)
@@ -48,8 +48,9 @@ def test_own_reward_model_passes_and_a_wrong_place_is_seen(monkeypatch: pytest.M
     assert passed(report) == 1
 
     def forward(self: Any, prompts: Any, answers: Any) -> torch.Tensor:
-        scores: torch.Tensor = self.head(policy.read_answers(self.body, prompts, answers).states[:, -1])[:, 0]
-        return scores
+        reading = policy.read_answers(self.body, prompts, answers)
+        beside = reading.logits.log_softmax(-1).gather(-1, reading.tokens[..., None])
+        return beside.sum((1, 2))
 
     monkeypatch.setattr(reward_model.RewardModel, "forward", forward)
     assert failures(audit_with(pipeline, CHECKS)) == {
@@ -69,7 +70,7 @@ def sampled_warm(monkeypatch: pytest.MonkeyPatch) -> None:
     generate = policy.generate_batch
 
     def cooler(model: Any, prompts: Any, config: Any) -> torch.Tensor:
-        config.temperature = 0.7
+        config.temperature = 0.4
         return generate(model, prompts, config)
 
     monkeypatch.setattr(policy, "generate_batch", cooler)
@@ -114,11 +115,11 @@ def answers_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
 def dropout_in_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     read = policy.read_answers
 
-    def noisy(model: Any, prompts: Any, answers: Any) -> policy.Reading:
+    def noisy(model: Any, prompts: Any, answers: Any, **settings: Any) -> policy.Reading:
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.3
-        return read(model.train(), prompts, answers)
+        return read(model.train(), prompts, answers, **settings)
 
     monkeypatch.setattr(policy, "read_answers", noisy)
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from harness.config import DataSettings
 from harness.data.rows import Row
-from harness.data.source import load_splits, read_source
-from harness.errors import ColumnError, DataError, HubError, OverlapError
+from harness.data.source import further_rows, load_splits, read_source
+from harness.errors import ColumnError, DataError, HubError, OverlapError, SettingsError
 from harness.tasks.summarization import SUMMARIZATION
 from tests.small import PATIENCE
 
@@ -218,3 +218,14 @@ def test_fewer_rows_keep_the_proportion(tmp_path: Path) -> None:
     settings = DataSettings(source=str(write_csv(tmp_path)), train_rows=200, eval_rows=100, allow_fewer=True)
     splits = load_splits(settings, SUMMARIZATION)
     assert (len(splits.train), len(splits.eval)) == (8, 4)
+
+
+def test_further_rows_stand_in_neither_split() -> None:
+    """The newsroom goes on where the splits end; no other source can."""
+    settings = DataSettings(train_rows=5, eval_rows=3)
+    splits = load_splits(settings, SUMMARIZATION)
+    further = further_rows(settings, SUMMARIZATION, 4)
+    assert [row.id for row in further] == [f"newsroom-{settings.seed}-{place}" for place in range(8, 12)]
+    assert not {row.input for row in further} & {row.input for row in (*splits.train, *splits.eval)}
+    with pytest.raises(SettingsError, match=r"rlhf\.prompts to 0"):
+        further_rows(DataSettings(source="rows.jsonl"), SUMMARIZATION, 4)

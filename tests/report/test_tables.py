@@ -9,7 +9,10 @@ from harness.report.account import give_account
 from harness.report.facts import describe_run
 from harness.report.html import write_html
 from harness.report.markdown import write_markdown
+from harness.report.methods import tabulate_methods
+from harness.report.notebook import show_run
 from harness.report.tables import pair_tables
+from harness.report.terminal import say_run
 from tests.runs import HOSTILE, make_run
 
 CONFUSION = Table(
@@ -57,3 +60,28 @@ def test_wide_tables_stand_in_html_alone() -> None:
     account = give_account(replace(make_run([1.0] * 8, [9.0] * 8), tables={"tuned": (wide,)}))
     assert "wide has 78 columns: see report.html" in write_markdown(account)
     assert "<td>76</td>" in write_html(account)
+
+
+def test_what_a_method_measured_and_warns_of_stands_in_every_report() -> None:
+    """Its table and its warning are shown by terminal, Markdown and HTML, and in the comparison of methods."""
+    table = Table(title=f"method {HOSTILE}", columns=("measured", "start"), rows=(("reward", "0.125"),))
+    run = replace(make_run([1.0] * 8, [9.0] * 8), method_tables=(table,), warnings=(f"Beware. {HOSTILE}",))
+    account = give_account(run)
+    page, text, screen = write_html(account), write_markdown(account), say_run(run)
+    for report in (page, text, screen):
+        assert "0.125" in report
+        assert "Beware." in report
+    section = text[text.index("## Method") : text.index("## Requirements")]
+    assert "<script>" not in page + section
+    assert "Beware." in show_run(run)
+    shown = tabulate_methods([run], {})
+    assert table in shown
+    assert shown[-1].rows == (("full", run.warnings[0]),)
+
+
+def test_a_method_that_says_nothing_has_no_section() -> None:
+    """Nor has a run that was written before methods had tables."""
+    account = give_account(make_run([1.0] * 8, [9.0] * 8))
+    del account.facts["method_tables"], account.facts["warnings"]
+    assert "<h2>Method" not in write_html(account)
+    assert "## Method" not in write_markdown(account)

@@ -69,14 +69,16 @@ def optimise_reward(
         policy.save_pretrained(start)
         copied = type(policy).from_pretrained(start, dtype=policy.dtype)
         arguments = trl.RLOOConfig(
-            **_common(folder, settings, seed),
+            **_common(folder, seed),
+            learning_rate=settings.learning_rate,
+            beta=settings.beta,
             per_device_train_batch_size=settings.batch_size * settings.samples,
             max_steps=settings.steps * settings.updates,
             num_iterations=settings.updates,
             steps_per_generation=1,
             num_generations=settings.samples,
             max_completion_length=settings.max_new_tokens,
-            temperature=1.0,
+            temperature=settings.temperature,
             top_k=0,
             top_p=1.0,
             epsilon=0.2,
@@ -120,7 +122,9 @@ def optimise_pairs(
 
     with tempfile.TemporaryDirectory(prefix="harness-") as folder:
         arguments = trl.DPOConfig(
-            **_common(folder, settings, seed),
+            **_common(folder, seed),
+            learning_rate=settings.dpo_learning_rate,
+            beta=settings.dpo_beta,
             per_device_train_batch_size=settings.batch_size,
             max_steps=settings.steps,
             max_length=None,
@@ -135,11 +139,9 @@ def optimise_pairs(
         return _train(trainer, policy)
 
 
-def _common(folder: str, settings: RlhfSettings, seed: int) -> dict[str, Any]:
+def _common(folder: str, seed: int) -> dict[str, Any]:
     return {
         "output_dir": folder,
-        "learning_rate": settings.learning_rate,
-        "beta": settings.beta,
         "lr_scheduler_type": "linear",
         "weight_decay": 0.0,
         "disable_dropout": True,

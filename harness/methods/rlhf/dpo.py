@@ -34,10 +34,12 @@ def optimise(
         The loss of each step; ln 2 at the first.
     """
     reference = make_reference(policy)
-    stepper = Stepper(policy, rate=settings.learning_rate, steps=settings.steps)
+    stepper = Stepper(policy, rate=settings.dpo_learning_rate, steps=settings.steps)
     dealt = islice(deal(len(pairs), settings.batch_size, Draw("dpo", seed)), settings.steps)
     return tuple(
-        stepper.step(preference_loss(policy, reference, [pairs[place] for place in places], beta=settings.beta), step)
+        stepper.step(
+            preference_loss(policy, reference, [pairs[place] for place in places], beta=settings.dpo_beta), step
+        )
         for step, places in enumerate(dealt)
     )
 

@@ -14,10 +14,12 @@ from transformers import PreTrainedModel
 from harness.data.rows import Row
 from harness.forms import Form
 from harness.generation.batching import sorted_batches
+from harness.methods.method import MethodWarning
 from harness.methods.rlhf.pairs import encode_answers
 from harness.methods.rlhf.policy import Ids, measure_kl, read_answers, sample_answers
 from harness.methods.rlhf.rewards import Reward, ask_reward
 from harness.metrics import METRICS
+from harness.metrics.metric import Table
 from harness.metrics.scorer import choose_scores
 from harness.models.loading import LoadedModel
 from harness.statistics import draw_flips
@@ -26,7 +28,7 @@ Floats = NDArray[np.float64]
 BATCH = 32
 
 
-class RewardHackingWarning(UserWarning):
+class RewardHackingWarning(MethodWarning):
     """The reward rose and a metric that it does not know fell: the policy learned to please the reward."""
 
 
@@ -43,6 +45,15 @@ class Measured:
     reward: Floats
     tokens: Floats
     metric: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What came of it, for reports: the numbers, the same as a table, and maybe a warning."""
+
+    facts: dict[str, float]
+    table: Table
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +117,8 @@ class Ruler:
             total += float(each.sum())
         return total / len(prompts)
 
-    def compare(self, before: Measured, after: Measured, kl: float) -> dict[str, float]:
-        """The numbers of both together; reward that rises while the metric falls is warned of.
+    def compare(self, before: Measured, after: Measured, kl: float) -> Findings:
+        """Both side by side; reward that rises while the metric falls is warned of.
 
         Both directions are tested with paired sign flips, at the experiment's level.
         """
@@ -116,16 +127,7 @@ class Ruler:
         rises = p_of_rise(before.reward, after.reward, flips=gate.flips)
         falls = p_of_rise(after.metric, before.metric, flips=gate.flips)
         hacked = self.independent and rises < gate.level and falls < gate.level
-        if hacked:
-            warnings.warn(
-                f"The reward rose from {before.reward.mean():.3f} to {after.reward.mean():.3f} on {len(self.rows)} "
-                f"unseen rows (p {rises:.4f}), while {name} went from {sign * before.metric.mean():.2f} to "
-                f"{sign * after.metric.mean():.2f} (p {falls:.4f}), at a KL of {kl:.2f} nats: the policy learned to "
-                "please the reward. Raise rlhf.beta, take fewer steps, or mend the reward.",
-                RewardHackingWarning,
-                stacklevel=2,
-            )
-        return {
+        facts = {
             "unseen_rows": float(len(self.rows)),
             "reward_before": float(before.reward.mean()),
             "reward_after": float(after.reward.mean()),
@@ -138,6 +140,35 @@ class Ruler:
             "metric_falls_p": falls,
             "reward_hacking": float(hacked),
         }
+        warning = (
+            f"The reward rose from {facts['reward_before']:.3f} to {facts['reward_after']:.3f} on {len(self.rows)} "
+            f"unseen rows (p {rises:.4f}), while {name} went from {facts[f'{name}_before']:.2f} to "
+            f"{facts[f'{name}_after']:.2f} (p {falls:.4f}), at a KL of {kl:.2f} nats: the policy learned to "
+            "please the reward. Make KL dearer (rlhf.beta; of DPO rlhf.dpo_beta), take fewer steps, or mend the reward."
+        )
+        if hacked:
+            warnings.warn(warning, RewardHackingWarning, stacklevel=2)
+        return Findings(facts=facts, table=self._tabulate(facts), warnings=(warning,) * hacked)
+
+    def _tabulate(self, facts: dict[str, float]) -> Table:
+        name = self.metric_name
+        metric = f"{name}, {'no part of the reward' if self.independent else 'the reward itself'}"
+        rows = (
+            (f"reward: {self.reward_name}", "reward", ".3f", f"rises, {facts['reward_rises_p']:.4f}"),
+            (metric, name, ".2f", f"falls, {facts['metric_falls_p']:.4f}"),
+            ("tokens of an output", "tokens", ".1f", ""),
+        )
+        return Table(
+            title=f"rlhf: supervised start and policy on {len(self.rows)} unseen rows",
+            columns=("measured", "start", "policy", "p"),
+            rows=(
+                *(
+                    (label, f"{facts[f'{key}_before']:{form}}", f"{facts[f'{key}_after']:{form}}", p)
+                    for label, key, form, p in rows
+                ),
+                ("KL from the start, nats an answer", f"{0:.2f}", f"{facts['kl']:.2f}", ""),
+            ),
+        )
 
 
 def p_of_rise(before: Floats, after: Floats, *, flips: int) -> float:

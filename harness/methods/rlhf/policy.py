@@ -23,14 +23,12 @@ class Reading:
     """What a model makes of answers, in which it reads every token but is asked before each.
 
     Args:
-        logits: (batch, length, vocabulary) float; those at a token predict it.
-        states: (batch, length, width) float; the one at a token has read it.
+        logits: (batch, length, vocabulary) float; those at a token predict it, and have not read it.
         tokens: (batch, length) int64, padded with pad.
         mask: (batch, length) int64, 1 for each token of an answer, 0 behind its end.
     """
 
     logits: torch.Tensor
-    states: torch.Tensor
     tokens: torch.Tensor
     mask: torch.Tensor
 
@@ -53,13 +51,16 @@ def mask_answers(answers: Sequence[Ids]) -> torch.Tensor:
     return pad_sequence([torch.ones(len(answer), dtype=torch.int64) for answer in answers], batch_first=True)
 
 
-def read_answers(model: PreTrainedModel, prompts: Sequence[Ids], answers: Sequence[Ids]) -> Reading:
+def read_answers(
+    model: PreTrainedModel, prompts: Sequence[Ids], answers: Sequence[Ids], *, temperature: float = 1.0
+) -> Reading:
     """Let a model read answers to prompts.
 
     Args:
         model: an encoder-decoder or a causal model.
         prompts: token ids; ``answers`` may hold several to each, which then stand together.
         answers: token ids, EOS included where an answer was ended.
+        temperature: divides the logits; that at which the answers were drawn.
     """
     pad = read_special_token(model.config, "pad")
     filler = pad if isinstance(pad, int) else 0
@@ -76,34 +77,27 @@ def read_answers(model: PreTrainedModel, prompts: Sequence[Ids], answers: Sequen
         found = model(
             encoder_outputs=BaseModelOutput(last_hidden_state=encoded.last_hidden_state.repeat_interleave(group, 0)),
             attention_mask=seen.repeat_interleave(group, 0),
-            decoder_input_ids=torch.cat([torch.full_like(tokens[:, :1], start), tokens], 1),
-            output_hidden_states=True,
+            decoder_input_ids=torch.cat([torch.full_like(tokens[:, :1], start), tokens[:, :-1]], 1),
         )
-        return Reading(
-            logits=found.logits[:, :-1].float(), states=found.decoder_hidden_states[-1][:, 1:], tokens=tokens, mask=mask
-        )
+        return Reading(logits=found.logits.float() / temperature, tokens=tokens, mask=mask)
     asked = [prompt for prompt in prompts for _ in range(group)]
     rows = [[*prompt, *answer] for prompt, answer in zip(asked, answers, strict=True)]
-    found = model(
-        input_ids=_pad(rows, filler, model.device),
-        attention_mask=mask_answers(rows).to(model.device),
-        output_hidden_states=True,
-    )
+    found = model(input_ids=_pad(rows, filler, model.device), attention_mask=mask_answers(rows).to(model.device))
     spans = [(len(prompt), len(prompt) + len(answer)) for prompt, answer in zip(asked, answers, strict=True)]
     logits = [row[start - 1 : end - 1] for row, (start, end) in zip(found.logits, spans, strict=True)]
-    states = [row[start:end] for row, (start, end) in zip(found.hidden_states[-1], spans, strict=True)]
-    return Reading(
-        logits=pad_sequence(logits, batch_first=True).float(),
-        states=pad_sequence(states, batch_first=True),
-        tokens=tokens,
-        mask=mask,
-    )
+    return Reading(logits=pad_sequence(logits, batch_first=True).float() / temperature, tokens=tokens, mask=mask)
 
 
 def sample_answers(
-    policy: PreTrainedModel, prompts: Sequence[Ids], *, samples: int = 1, max_new_tokens: int, seed: int
+    policy: PreTrainedModel,
+    prompts: Sequence[Ids],
+    *,
+    samples: int = 1,
+    max_new_tokens: int,
+    seed: int,
+    temperature: float = 1.0,
 ) -> list[list[int]]:
-    """Draw answers from the policy's own distribution: no temperature, no top-k, no least length.
+    """Draw answers from the policy's whole distribution: no top-k, no top-p, no least length.
 
     Args:
         policy: an encoder-decoder or a causal model.
@@ -111,6 +105,7 @@ def sample_answers(
         samples: answers to each prompt; they stand together.
         max_new_tokens: where an answer is broken off.
         seed: decides the draws; the global random state stays as it was.
+        temperature: divides the logits; whoever reads the answers has to divide by the same.
 
     Returns:
         Token ids up to and with the first EOS.
@@ -119,7 +114,7 @@ def sample_answers(
     ends: set[int | None] = {*eos} if isinstance(eos, list) else {eos}
     settings: Resolved = {
         "do_sample": True,
-        "temperature": 1.0,
+        "temperature": temperature,
         "top_k": 0,
         "top_p": 1.0,
         "num_beams": 1,

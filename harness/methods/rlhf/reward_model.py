@@ -1,7 +1,7 @@
-"""A reward model: a language model with one number where it had a vocabulary, learned from pairs.
+"""A reward model: a language model whose likelihood of an answer is its score, learned from pairs.
 
-Sources: Bradley and Terry 1952, "Rank Analysis of Incomplete Block Designs"; Stiennon et al. 2020, "Learning to
-summarize from human feedback", section 3.4.
+Sources: Bradley and Terry 1952, "Rank Analysis of Incomplete Block Designs"; Rafailov et al. 2023, "Direct Preference
+Optimization: Your Language Model is Secretly a Reward Model", section 5.1, on likelihoods as rewards.
 """
 
 from __future__ import annotations
@@ -26,10 +26,15 @@ from harness.models.loading import LoadedModel
 
 BATCH = 32
 """Answers that are scored together."""
+NATS = 5.0
+"""So many nats more are one unit of the score, at which an answer wins with the odds of e to 1."""
 
 
 class RewardModel(torch.nn.Module):
-    """The score is a linear function of the state at an answer's last token, which has read prompt and answer.
+    """The score is the log-likelihood of the whole answer, in units of `NATS`.
+
+    A linear head on the state at the last token is more usual. It has to learn from pairs alone how a wrong fact shows
+    in that state, and from hundreds of pairs a small model does not: the likelihood knows most of it before.
 
     Args:
         body: the language model; it is copied.
@@ -39,18 +44,10 @@ class RewardModel(torch.nn.Module):
         super().__init__()
         self.body = copy.deepcopy(body).eval().requires_grad_(requires_grad=True)
         self.config = body.config
-        width = body.get_input_embeddings().embedding_dim
-        self.head = torch.nn.Linear(width, 1, bias=False, device=body.device)
-        # Equal scores before anything is learned; and no random state to keep.
-        torch.nn.init.zeros_(self.head.weight)
 
     def forward(self, prompts: Sequence[Ids], answers: Sequence[Ids]) -> torch.Tensor:
         """The scores of answers to prompts, as `read_answers` takes them: (answers,) float."""
-        reading = read_answers(self.body, prompts, answers)
-        last = reading.mask.sum(1) - 1
-        rows = torch.arange(len(last), device=last.device)
-        scores: torch.Tensor = self.head(reading.states[rows, last])[:, 0]
-        return scores
+        return read_answers(self.body, prompts, answers).logprobs.sum(1) / NATS
 
 
 class LearnedReward:

@@ -7,6 +7,7 @@ in LLMs", section 3.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 
 import torch
@@ -42,22 +43,29 @@ def optimise(
     reference = make_reference(policy)
     stepper = Stepper(policy, rate=settings.learning_rate, steps=settings.steps)
     draw = Draw("rloo", seed)
+    read = partial(read_answers, temperature=settings.temperature)
     losses = []
     for step, places in enumerate(islice(deal(len(prompts), settings.batch_size, draw), settings.steps)):
         asked = [prompts[place] for place in places]
         answers = sample_answers(
-            policy, asked, samples=settings.samples, max_new_tokens=settings.max_new_tokens, seed=draw.below(2**31)
+            policy,
+            asked,
+            samples=settings.samples,
+            max_new_tokens=settings.max_new_tokens,
+            seed=draw.below(2**31),
+            temperature=settings.temperature,
         )
         scores = score([place for place in places for _ in range(settings.samples)], answers).to(policy.device)
+        now = read(policy, asked, answers)
+        drawn = now.logprobs.detach()
         with torch.no_grad():
-            drawn = read_answers(policy, asked, answers)
-            kl = drawn.logprobs - read_answers(reference, asked, answers).logprobs
-        rewards = spread_rewards(scores, kl, drawn.mask, beta=settings.beta)
+            kl = drawn - read(reference, asked, answers).logprobs
+        rewards = spread_rewards(scores, kl, now.mask, beta=settings.beta)
         advantages = leave_one_out(rewards.sum(1), settings.samples)[:, None].expand_as(rewards)
-        for _ in range(settings.updates):
-            now = read_answers(policy, asked, answers)
-            loss = policy_loss(now.logprobs, drawn.logprobs, advantages, now.mask)
-            losses.append(stepper.step(loss, step))
+        for update in range(settings.updates):
+            if update > 0:
+                now = read(policy, asked, answers)
+            losses.append(stepper.step(policy_loss(now.logprobs, drawn, advantages, now.mask), step))
     return tuple(losses)
 
 

@@ -11,11 +11,11 @@ from transformers import PreTrainedModel
 
 from harness.config import RlhfSettings, TrainingSettings
 from harness.data.rows import Row
+from harness.data.source import NEWSROOM, further_rows
 from harness.device import choose_device
-from harness.errors import DataError, SettingsError
-from harness.forms.writing import Writing
+from harness.errors import DataError
 from harness.lesson import Lesson
-from harness.methods.method import Adapted, Course
+from harness.methods.method import Adapted, Course, require_writing
 from harness.methods.rlhf import causal, dpo, rloo
 from harness.methods.rlhf.measure import Ruler
 from harness.methods.rlhf.pairs import EncodedPair, Pair, encode_pairs, make_pairs, read_pairs
@@ -26,9 +26,9 @@ from harness.training import fine_tune, own_randomness
 
 
 def tune(model: PreTrainedModel, course: Course, settings: TrainingSettings) -> Adapted:
-    """Fine-tune a copy on a part of the rows, and optimise it towards a reward or by pairs.
+    """Fine-tune a copy, and optimise it towards a reward or by pairs.
 
-    Nothing is learned from the last rows; they say what came of it.
+    Rows that nothing is learned from say what came of it.
 
     Args:
         model: the base; it stays as it is.
@@ -36,7 +36,8 @@ def tune(model: PreTrainedModel, course: Course, settings: TrainingSettings) -> 
         settings: those of the supervised start, the epochs apart.
 
     Raises:
-        SettingsError: this cannot be done with this model or these rows.
+        ModelError: the model has a head and writes no text.
+        SettingsError: the reward cannot judge these rows.
         DataError: there are too few rows, or the pairs cannot be read.
     """
     plan = _plan(model, course)
@@ -56,12 +57,26 @@ def tune(model: PreTrainedModel, course: Course, settings: TrainingSettings) -> 
         policy, losses = _optimise(plan, course, start, reward, settings.seed)
         kl = ruler.measure_kl(policy, start, seed=settings.seed)
         found = ruler.compare(before, ruler.measure(policy), kl)
+    judged = tuple(("pairs of unseen rows judged right", "", f"{share:.3f}", "") for share in facts.values())
     return Adapted(
         model=policy.cpu().eval(),
         losses=(*started.losses, *losses),
         trainable_parameters=started.trainable_parameters,
-        facts={**found, **facts},
+        facts={**found.facts, **facts},
+        tables=(replace(found.table, rows=(*found.table.rows, *judged)),),
+        warnings=found.warnings,
     )
+
+
+def require_fit(course: Course) -> None:
+    """Make sure that the method can be used with this model and these rows.
+
+    Raises:
+        ModelError: the model has a head and writes no text.
+        SettingsError: the reward cannot judge these rows.
+        DataError: there are too few rows, or the pairs cannot be read.
+    """
+    _plan(course.loaded.model, course)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +85,8 @@ class _Plan:
 
     Args:
         settings: of the method.
-        practice: rows to learn from.
+        practice: rows for the supervised start.
+        answered: rows that the policy answers, and for which the newsroom writes pairs.
         unseen: rows to measure on.
         pairs: to learn from; none where only a rule is asked.
         test_pairs: to measure a reward model on.
@@ -78,6 +94,7 @@ class _Plan:
 
     settings: RlhfSettings
     practice: Sequence[Row]
+    answered: Sequence[Row]
     unseen: Sequence[Row]
     pairs: Sequence[Pair] = ()
     test_pairs: Sequence[Pair] = ()
@@ -86,24 +103,34 @@ class _Plan:
 def _plan(model: PreTrainedModel, course: Course) -> _Plan:
     """Look at all that can be wrong before anything is trained."""
     settings = course.form.experiment.rlhf
-    if not isinstance(course.form, Writing):
-        raise SettingsError(
-            f'The method rlhf rewards texts, and the model "{course.loaded.name}" writes none: it has a head for '
-            f"{course.form.task.name}.",
-            fix='Use method = "full", or a model that writes, as tiny-t5.',
-        )
+    require_writing(course.form, "be rewarded")
     if not model.config.is_encoder_decoder:
         causal.require_trl()
-    practice, unseen = _part(course.rows, settings.held_out, "training rows")
-    plan = _Plan(settings=settings, practice=practice, unseen=unseen)
+    practice, answered, unseen = _part_rows(course)
+    plan = _Plan(settings=settings, practice=practice, answered=answered, unseen=unseen)
     if settings.reward != LEARNED:
         find_reward(settings.reward, course.rows)
     if settings.algorithm == "rloo" and settings.reward != LEARNED:
         return plan
     if settings.pairs is None:
-        return replace(plan, pairs=make_pairs(practice), test_pairs=make_pairs(unseen))
+        return replace(plan, pairs=make_pairs(plan.answered), test_pairs=make_pairs(unseen))
     pairs, test_pairs = _part(read_pairs(Path(settings.pairs)), settings.held_out, "pairs")
     return replace(plan, pairs=pairs, test_pairs=test_pairs)
+
+
+def _part_rows(course: Course) -> tuple[Sequence[Row], Sequence[Row], Sequence[Row]]:
+    """Rows for the supervised start, to answer, and to measure on.
+
+    The newsroom writes new ones: to those that the start saw it knows the answer by heart, and samples hardly differ.
+    """
+    experiment = course.form.experiment
+    own = experiment.rlhf
+    if experiment.data.source != NEWSROOM and not own.prompts:
+        practice, unseen = _part(course.rows, own.held_out, "training rows")
+        return practice, practice, unseen
+    count = own.steps * own.batch_size if own.prompts is None else own.prompts
+    new = further_rows(experiment.data, course.form.task, count + own.unseen)
+    return course.rows, new[:count] or course.rows, new[count:]
 
 
 def _part(entries: Sequence[Row] | Sequence[Pair], share: float, what: str) -> tuple[list, list]:  # type: ignore[type-arg]
@@ -117,7 +144,7 @@ def _part(entries: Sequence[Row] | Sequence[Pair], share: float, what: str) -> t
 
 
 def _make_reward(plan: _Plan, course: Course, start: PreTrainedModel, seed: int) -> tuple[Reward, dict[str, float]]:
-    """The reward, and what is known of it."""
+    """The reward, and of a learned one its accuracy on held-out pairs."""
     if plan.settings.reward != LEARNED:
         return find_reward(plan.settings.reward, course.rows), {}
     learned, held_out = (encode_pairs(pairs, course.form, course.loaded) for pairs in (plan.pairs, plan.test_pairs))
@@ -137,10 +164,10 @@ def _optimise(
             return causal.optimise_pairs(start, tokenizer, pairs, own, seed=seed)
         policy = make_reference(start).requires_grad_(requires_grad=True)
         return policy, dpo.optimise(policy, pairs, own, seed=seed)
-    prompts: list[Ids] = [row.input_ids for row in course.form.encode(plan.practice, course.loaded)]
+    prompts: list[Ids] = [row.input_ids for row in course.form.encode(plan.answered, course.loaded)]
 
     def score_texts(places: Sequence[int], texts: Sequence[str]) -> list[float]:
-        return ask_reward(reward, [text.strip() for text in texts], [plan.practice[place] for place in places])
+        return ask_reward(reward, [text.strip() for text in texts], [plan.answered[place] for place in places])
 
     def score_ids(places: Sequence[int], answers: Sequence[Ids]) -> torch.Tensor:
         texts = tokenizer.batch_decode([list(answer) for answer in answers], skip_special_tokens=True)

@@ -14,6 +14,7 @@ from harness.methods.rlhf import dpo
 from harness.methods.rlhf.pairs import EncodedPair, encode_pairs, make_pairs, read_pairs
 from harness.methods.rlhf.policy import make_reference
 from harness.methods.rlhf.reward_model import (
+    NATS,
     LearnedReward,
     RewardModel,
     bradley_terry_loss,
@@ -91,7 +92,9 @@ def test_dpo_makes_the_chosen_answers_likelier_than_the_rejected() -> None:
     model, pairs = two_pairs()
     before = dpo.weigh_answers(model, pairs).detach()
     policy = make_reference(model).requires_grad_(requires_grad=True)
-    losses = dpo.optimise(policy, pairs, RlhfSettings(steps=4, batch_size=2, learning_rate=1e-3, beta=BETA), seed=0)
+    losses = dpo.optimise(
+        policy, pairs, RlhfSettings(steps=4, batch_size=2, dpo_learning_rate=1e-3, dpo_beta=BETA), seed=0
+    )
     gained = (dpo.weigh_answers(policy, pairs) - before).detach()
     assert losses[0] == pytest.approx(math.log(2), abs=1e-6)
     assert losses[-1] < losses[0]
@@ -106,17 +109,27 @@ def test_bradley_terry_by_hand() -> None:
 
 
 def test_a_reward_model_learns_what_pairs_have_in_common() -> None:
-    """Learned from padded summaries, it knows padded ones of other events; exchanged pairs it gets wrong."""
+    """Whether padding is bad or good, it learns from pairs of some events and knows it of others."""
     form, loaded, rows = load()
     padded = encode_pairs(make_pairs(rows)[::5], form, loaded)
-    settings = RlhfSettings(reward_epochs=3, batch_size=4, learning_rate=1e-3)
-    assert measure_accuracy(RewardModel(loaded.model), padded) == 0.0
-    model = learn_reward(loaded.model, padded[:12], settings, seed=0)
-    assert measure_accuracy(model, padded[12:]) == 1.0
-    exchanged = [EncodedPair(prompt=p.prompt, chosen=p.rejected, rejected=p.chosen) for p in padded[12:]]
-    assert measure_accuracy(model, exchanged) == 0.0
+    exchanged = [EncodedPair(prompt=p.prompt, chosen=p.rejected, rejected=p.chosen) for p in padded]
+    settings = RlhfSettings(reward_epochs=4, batch_size=4, learning_rate=2e-3)
+    short, long = (learn_reward(loaded.model, pairs[:12], settings, seed=0) for pairs in (padded, exchanged))
+    assert [measure_accuracy(model, padded[12:]) for model in (short, long)] == [1.0, 0.0]
+    assert [measure_accuracy(model, exchanged[12:]) for model in (short, long)] == [0.0, 1.0]
     texts = [rows[12].target, f"{rows[12].target} More details are expected in the coming days."]
-    found = LearnedReward(model, form, loaded)(texts, [rows[12], rows[12]])
+    found = LearnedReward(short, form, loaded)(texts, [rows[12], rows[12]])
     assert found[0] > found[1]
     with torch.no_grad():
-        assert found[0] == pytest.approx(float(score_pairs(model, padded[12:13])[0, 0]), abs=1e-4)
+        assert found[0] == pytest.approx(float(score_pairs(short, padded[12:13])[0, 0]), abs=1e-4)
+
+
+def test_the_score_is_the_likelihood_of_the_whole_answer() -> None:
+    """In units of nats, and beside a longer answer as alone."""
+    model, pairs = two_pairs()
+    scorer = RewardModel(model)
+    with torch.no_grad():
+        together = score_pairs(scorer, pairs)
+        for place, pair in enumerate(pairs):
+            torch.testing.assert_close(score_pairs(scorer, [pair])[0], together[place], atol=1e-4, rtol=0)
+        torch.testing.assert_close(together * NATS, dpo.weigh_answers(model, pairs), atol=1e-4, rtol=1e-5)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.config import RlhfSettings
 from harness.errors import NonFiniteLossError
 from harness.methods.rlhf import rloo
-from harness.methods.rlhf.policy import make_reference
+from harness.methods.rlhf.policy import make_reference, read_answers, sample_answers
 from tests.methods.rlhf.models import load
 
 QUICK = RlhfSettings(steps=2, updates=2, samples=3, batch_size=2, max_new_tokens=6, learning_rate=1e-3)
@@ -63,6 +63,32 @@ def test_a_ratio_that_left_its_bounds_gains_nothing_more() -> None:
         rloo.policy_loss(logprobs, torch.zeros(1, 1), torch.full((1, 1), advantage), torch.ones(1, 1)).backward()
         assert logprobs.grad is not None
         assert float(logprobs.grad) == 0.0
+
+
+def test_what_is_rewarded_becomes_likelier() -> None:
+    """The answers begin with the rewarded token more often than before, and no more where beta forbids all change."""
+    form, loaded, rows = load()
+    prompts = [row.input_ids for row in form.encode(rows[:2], loaded)]
+    rewarded = sample_answers(loaded.model, prompts, max_new_tokens=1, seed=3)[0][0]
+
+    def weigh(beta: float) -> float:
+        settings = QUICK.model_copy(update={"steps": 4, "samples": 16, "max_new_tokens": 1, "beta": beta})
+        policy = make_reference(loaded.model).requires_grad_(requires_grad=True)
+        rloo.optimise(
+            policy,
+            prompts,
+            lambda _, answers: torch.tensor([float(a[0] == rewarded) for a in answers]),
+            settings,
+            seed=0,
+        )
+        with torch.no_grad():
+            return float(read_answers(policy, prompts, [[rewarded]] * 2).logprobs.exp().mean())
+
+    with torch.no_grad():
+        before = float(read_answers(loaded.model, prompts, [[rewarded]] * 2).logprobs.exp().mean())
+    free, bound = weigh(0.0), weigh(100.0)
+    assert free > 1.2 * before
+    assert abs(bound - before) < 0.5 * abs(free - before)
 
 
 def test_training_starts_at_ratio_one_and_kl_zero(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from harness.cli import main
 from harness.config import Experiment, load_experiment
 from harness.data.rows import Row
 from harness.data.source import load_splits
@@ -29,6 +32,8 @@ from tests.small import small_experiment
 QUICK: dict[str, object] = {
     "method": "rlhf",
     "data.train_rows": 8,
+    "rlhf.prompts": 0,
+    "rlhf.unseen": 2,
     "rlhf.supervised_epochs": 1,
     "rlhf.steps": 1,
     "rlhf.updates": 1,
@@ -78,6 +83,7 @@ def test_every_way_reports_reward_kl_length_and_metric_together(changes: dict[st
     found = adapt(**changes)
     assert set(found.facts) == COMMON | more
     assert all(np.isfinite(value) for value in found.facts.values())
+    assert len(found.tables[0].rows) == 4 + ("pair_accuracy" in more)
     assert found.facts["unseen_rows"] == 2
     assert found.facts["kl"] >= 0
     assert len(found.losses) == 2
@@ -88,10 +94,45 @@ def test_nothing_is_learned_from_the_rows_that_measure(monkeypatch: pytest.Monke
     ASKED.clear()
     adapt(**{"rlhf.reward": f"{HERE}:noting_reward"})
     _, course = make()
-    practice, unseen = (frozenset(row.id for row in part) for part in (course.rows[:6], course.rows[6:]))
-    assert ASKED[0] == ASKED[-1] == unseen
+    practice = frozenset(row.id for row in course.rows)
+    assert ASKED[0] == ASKED[-1] == {f"newsroom-42-{place}" for place in (16, 17)}
     assert all(asked <= practice for asked in ASKED[1:-1])
     assert len(ASKED) == 3
+
+
+def test_rows_of_a_file_are_parted(tmp_path: Path) -> None:
+    """What cannot be written anew is held out: the last quarter is measured on, the rest learned from."""
+    ASKED.clear()
+    source = write_rows(tmp_path)
+    adapt(**{"data.source": source, "rlhf.steps": 3, "rlhf.reward": f"{HERE}:noting_reward"})
+    _, course = make(**{"data.source": source})
+    practice, unseen = (frozenset(row.id for row in part) for part in (course.rows[:6], course.rows[6:]))
+    first, *steps, last = ASKED
+    assert first == last == unseen
+    assert frozenset().union(*steps) == practice
+
+
+def write_rows(folder: Path) -> str:
+    """A file of sixteen rows."""
+    _, course = make(**{"data.train_rows": 16})
+    lines = [json.dumps({"document": row.input, "summary": row.target}) for row in course.rows]
+    (folder / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(folder / "rows.jsonl")
+
+
+def test_prompts_stand_in_neither_split() -> None:
+    """By default the policy answers rows of the newsroom that are new, one for each prompt of all steps."""
+    ASKED.clear()
+    adapt(**{"rlhf.prompts": None, "rlhf.steps": 3, "rlhf.reward": f"{HERE}:noting_reward"})
+    _, course = make()
+    splits = load_splits(course.form.experiment.data, course.form.task)
+    known = {row.id for row in (*splits.train, *splits.eval)}
+    first, *steps, last = ASKED
+    assert first == last
+    assert list(map(len, steps)) == [2, 2, 2]
+    answered = frozenset().union(*steps)
+    assert len(answered) == 6
+    assert not answered & (known | first)
 
 
 ASKED: list[frozenset[str]] = []
@@ -135,7 +176,7 @@ def test_trl_is_fed_the_ids_of_the_models_own_prompts(monkeypatch: pytest.Monkey
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         METHODS["rlhf"](course.loaded.model, course, experiment.training)
-    own = [row.input_ids for row in course.form.encode(course.rows[:6], course.loaded)]
+    own = [row.input_ids for row in course.form.encode(course.rows, course.loaded)]
     assert len(heard) == 4
     assert all(prompt in own for prompt in heard)
 
@@ -154,7 +195,6 @@ def test_without_trl_a_causal_model_is_told_how_to_get_it(monkeypatch: pytest.Mo
         ({"rlhf.reward": "fact"}, NameUnknownError, 'Did you mean "facts"'),
         ({"rlhf.reward": "nowhere:at_all"}, SettingsError, "cannot be imported"),
         ({"rlhf.reward": f"{HERE}:QUICK"}, SettingsError, "is a dict"),
-        ({"rlhf.held_out": 0.01}, DataError, "to measure on"),
         ({"rlhf.algorithm": "dpo", "rlhf.pairs": "nowhere.jsonl"}, DataError, "nowhere.jsonl"),
     ],
 )
@@ -165,6 +205,22 @@ def test_what_cannot_be_is_said_before_anything_is_trained(
     monkeypatch.setattr(rlhf, "fine_tune", None)
     with pytest.raises(error, match=re.escape(said)):
         adapt(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"rlhf.held_out": 0.01}, DataError, "Of 8 training rows 8 are to learn from and 0 to measure on"),
+        ({"rlhf.prompts": 8}, SettingsError, "rlhf.prompts to 0"),
+    ],
+)
+def test_a_file_that_cannot_be_parted_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changes: dict[str, object], error: type[HarnessError], said: str
+) -> None:
+    """Too few rows, or new ones where none can be written, cost no training."""
+    monkeypatch.setattr(rlhf, "fine_tune", None)
+    with pytest.raises(error, match=re.escape(said)):
+        adapt(**{"data.source": write_rows(tmp_path), "rlhf.reward": "rouge", **changes})
 
 
 def test_a_head_cannot_be_rewarded() -> None:
@@ -236,24 +292,71 @@ def test_reward_that_rises_while_the_metric_falls_is_warned_of(
     assert ruler.independent
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = ruler.compare(measured(0.0, 50.0), measured(reward, metric), 1.5)
+        findings = ruler.compare(measured(0.0, 50.0), measured(reward, metric), 1.5)
+    found, table = findings.facts, findings.table
     assert [entry.category for entry in caught] == [RewardHackingWarning] * hacked
+    assert findings.warnings == tuple(str(entry.message) for entry in caught)
+    shown = [tuple(map(float, line[1:3])) for line in table.rows]
+    assert shown == [(0.0, reward), (50.0, metric), (9.0, 9.0), (0.0, 1.5)]
     assert found["reward_hacking"] == float(hacked)
     assert (found["reward_before"], found["reward_after"]) == pytest.approx((0.0, reward), abs=1e-9)
     assert (found["rouge1_before"], found["rouge1_after"]) == pytest.approx((50.0, metric))
     assert (found["reward_rises_p"] < 0.01) == (reward > 0)
 
 
-@pytest.mark.slow
-@pytest.mark.xfail(reason="the default settings do not do it yet: 0.745 before, 0.744 after, KL 4.1", strict=True)
-def test_reward_of_the_embedded_experiment_rises_on_unseen_rows() -> None:
-    """The reward rises by a detectable amount at a bounded KL, and ROUGE does not fall."""
-    experiment = load_experiment("summarization-full").override({"method": "rlhf"})
+def learn_embedded(**changes: object) -> dict[str, float]:
+    """The facts of the embedded experiment by this method."""
+    experiment = load_experiment("summarization-full").override({"method": "rlhf", **changes})
     form = choose_form(experiment)
     rows = load_splits(experiment.data, form.task).train
     loaded = form.load(rows)
     course = make_course(form, loaded, rows, form.encode(rows, loaded), form.make_collator(loaded))
-    facts = METHODS["rlhf"](loaded.model, course, experiment.training).facts
+    found = METHODS["rlhf"](loaded.model, course, experiment.training)
+    assert isinstance(found, Adapted)
+    return dict(found.facts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [42, 43, 44])
+def test_reward_of_the_embedded_experiment_rises_on_unseen_rows(seed: int) -> None:
+    """The reward rises by a detectable amount at a bounded KL, and ROUGE does not fall."""
+    facts = learn_embedded(**{"training.seed": seed})
+    assert facts["reward_rises_p"] < 0.05
+    assert facts["reward_after"] - facts["reward_before"] > 0.03
+    assert facts["metric_falls_p"] > 0.05
+    assert facts["kl"] < 5
+    assert facts["reward_hacking"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(reason="the default settings do not do it yet: 0.708 before, 0.704 after, p 0.62", strict=True)
+def test_dpo_raises_the_reward_of_the_embedded_experiment() -> None:
+    """Pairs of faithful and faulty summaries raise the share of facts, which is no part of the pairs."""
+    facts = learn_embedded(**{"rlhf.algorithm": "dpo"})
     assert facts["reward_rises_p"] < 0.05
     assert facts["metric_falls_p"] > 0.05
-    assert facts["kl"] < 10
+
+
+def reward_words(outputs: Sequence[str], rows: Sequence[Row]) -> list[float]:
+    """A reward that anybody can please: the more words the better."""
+    return [len(text.split()) / 10 for text in outputs]
+
+
+@pytest.mark.slow
+def test_a_policy_that_pleases_a_foolish_reward_is_found_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It learns to chatter, and the command prints reward, metric, KL and length with the warning."""
+    changes = {"rlhf.reward": f"{HERE}:reward_words", "rlhf.beta": 0.0, "rlhf.learning_rate": 2e-3, "rlhf.steps": 10}
+    arguments = [part for name, value in changes.items() for part in ("--set", f"{name}={value}")]
+    places = ["--runs", str(tmp_path / "runs"), "--baselines", str(tmp_path / "none")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["harness", "run", "--method", "rlhf", *arguments, *places])
+        main()
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the policy learned to please the reward" in said
+    assert all(shown in said for shown in ("reward:", "KL from the start", "tokens of an output"))
+    (facts,) = (json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.glob("runs/*/*/verdict.json"))
+    assert facts["method"]["reward_hacking"] == 1
+    assert facts["method"]["tokens_after"] > facts["method"]["tokens_before"]
+    assert facts["warnings"][0] in said
