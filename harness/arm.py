@@ -59,6 +59,8 @@ class Manifest(Settings):
     encoding: dict[str, bool | int | str]
     generation: dict[str, int | float | str | bool | list[int] | None]
     """The resolved generation settings, engine included."""
+    engine: dict[str, str] = Field(default_factory=dict)
+    """How the engine was chosen, where the settings left that open: each engine's name to what was found of it."""
     metrics: dict[str, str]
     """Each metric's signature: what it is, its version and its options."""
     lower_is_better: tuple[str, ...] = Field((), strict=False)

@@ -179,15 +179,19 @@ class GenerationSettings(Settings):
     """How text is generated; names and meanings are those of transformers' ``GenerationConfig``."""
 
     engine: str = "transformers"
+    """What generates; ``auto`` takes the fastest that agrees with ``transformers`` on rows of this run."""
     num_beams: int = Field(1, ge=1, le=256)
     min_length: int = Field(0, ge=0)
     """In tokens; the decoder's start token counts. Of a causal model only the new tokens are counted."""
     max_length: int = Field(64, ge=2, le=100_000)
     """In tokens; the decoder's start token counts. Of a causal model only the new tokens are counted."""
     length_penalty: float = 1.0
-    early_stopping: bool = False
+    early_stopping: bool | Literal["never"] = False
     no_repeat_ngram_size: int = Field(0, ge=0)
     batch_size: Count = 32
+    """Rows in a batch, at most; fewer where memory runs out."""
+    batch_tokens: Count | None = None
+    """Tokens of the inputs in a batch, at most, padding counted."""
 
     @model_validator(mode="after")
     def _lengths_are_in_order(self) -> Self:

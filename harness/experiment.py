@@ -24,7 +24,7 @@ from harness.models.locate import locate_model
 from harness.preparation import Audit, Say, parse_requirements, prepare, require_names
 from harness.probes import CheckReport, judge_checks, judge_speed
 from harness.requirements import Kind
-from harness.scoring import say_scores, score_arm, time_engine
+from harness.scoring import say_scores, score_arm, settle_engine, time_engine
 from harness.tasks import TASKS
 from harness.tasks.labels import LabelReport
 from harness.tasks.task import Collator, EncodedRow, flatten
@@ -126,9 +126,20 @@ def run(
         require_fit(experiment, course)
     require_trainable(experiment, loaded, course)
     # Resolved once, from the base: training may touch the tuned model's config.
-    settings = form.resolve(loaded)
+    with clock.stage("engine"):
+        settings, choice = settle_engine(
+            experiment, loaded, form=form, scorer=ready.scorer, encoded=ready.evaluation, rows=splits.eval
+        )
+        if choice:
+            say(f"engine: {choice.engine} ({choice.found[choice.engine]})")
     score = partial(
-        score_arm, form=form, scorer=ready.scorer, encoded=ready.evaluation, splits=splits, settings=settings
+        score_arm,
+        form=form,
+        scorer=ready.scorer,
+        encoded=ready.evaluation,
+        splits=splits,
+        settings=settings,
+        choice=choice,
     )
     with clock.stage("base"):
         base_arm = score(experiment, "base", loaded)

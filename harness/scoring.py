@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.arm import SCORE_DIGITS, Arm, Manifest, Role, ScoredRow, mean_score
-from harness.config import Experiment
-from harness.data.rows import Splits, hash_rows
+from harness.config import Experiment, GateSettings
+from harness.data.rows import Row, Splits, hash_rows
 from harness.fingerprint import describe_environment
-from harness.generation import ENGINES
+from harness.generation import AUTO, ENGINES, REFERENCE
+from harness.generation.auto import Choice, choose_engine
 from harness.generation.engine import Resolved
 from harness.generation.speed import SpeedRatio, measure_speed
 from harness.metrics.scorer import Scorer
+from harness.statistics import Evidence
 
 if TYPE_CHECKING:
     from harness.forms.form import Form
     from harness.models.loading import LoadedModel
     from harness.tasks.task import EncodedRow
+
+APPROXIMATED = 64
+"""Rows on which the scores of an approximation are compared with the reference's."""
+Floats = NDArray[np.float64]
 
 
 def score_arm(
@@ -31,6 +40,7 @@ def score_arm(
     splits: Splits,
     settings: Resolved,
     method: str | None = None,
+    choice: Choice | None = None,
 ) -> Arm:
     """Make the outputs of the evaluation rows, score each, and write down what made them.
 
@@ -44,6 +54,7 @@ def score_arm(
         splits: the rows; those that evaluate have the references.
         settings: the resolved settings, the same for both arms.
         method: how the weights were changed; nothing for the base.
+        choice: how the engine was chosen, where it was.
     """
     outputs = form.predict(loaded, splits.eval, encoded, settings)
     found = scorer.score(outputs, splits.eval)
@@ -60,6 +71,7 @@ def score_arm(
         data=experiment.data.model_dump(mode="json"),
         encoding=form.encoding,
         generation=settings,
+        engine=choice.describe() if choice else {},
         metrics=scorer.signatures,
         lower_is_better=scorer.lower_is_better,
         relative=scorer.relative,
@@ -83,13 +95,67 @@ def _describe_method(experiment: Experiment) -> dict[str, Any]:
     return {**experiment.training.model_dump(), **named}
 
 
+def settle_engine(
+    experiment: Experiment,
+    loaded: LoadedModel,
+    *,
+    form: Form,
+    scorer: Scorer,
+    encoded: Sequence[EncodedRow],
+    rows: Sequence[Row],
+) -> tuple[Resolved, Choice | None]:
+    """The generation settings with their engine settled, and what was found of it.
+
+    Where the settings leave the engine open, one is chosen. Of one that is an approximation the difference in the
+    scores is measured. Of the others nothing has to be found.
+
+    Args:
+        experiment: what is run.
+        loaded: the base.
+        form: makes the outputs.
+        scorer: scores them.
+        encoded: the evaluation rows as token ids.
+        rows: the evaluation rows.
+    """
+    settings = form.resolve(loaded)
+    name = str(settings.get("engine", REFERENCE))
+    if name == AUTO:
+        choice = choose_engine(loaded.model, encoded, settings, batch_size=experiment.generation.batch_size)
+        return {**settings, "engine": choice.engine}, choice
+    if ENGINES[name].exact:
+        return settings, None
+    some = rows[:APPROXIMATED]
+    ours, theirs = (
+        scorer.score(form.predict(loaded, some, encoded[:APPROXIMATED], {**settings, "engine": engine}), some)
+        for engine in (name, REFERENCE)
+    )
+    return settings, Choice(engine=name, found={name: say_difference(ours, theirs, experiment.gate)})
+
+
+def say_difference(ours: Mapping[str, Floats], theirs: Mapping[str, Floats], gate: GateSettings) -> str:
+    """How far the scores of an approximation lie from the reference's: mean and interval over the rows.
+
+    Args:
+        ours: each metric's name to its scores of the rows, (rows,) float64.
+        theirs: likewise, of the reference.
+        gate: the level of the intervals and the number of flips.
+    """
+    deltas = np.stack([ours[name] - theirs[name] for name in ours], axis=-1)[:, None]
+    evidence = Evidence(deltas=deltas, yes_no=(False,) * len(ours), level=gate.level, flips=gate.flips)
+    said = []
+    for number, name in enumerate(ours):
+        low, high = evidence.interval(number)
+        said.append(f"{name} {evidence.by_row[:, number].mean():+.2f} ({low:+.2f} to {high:+.2f})")
+    return f"an approximation; against {REFERENCE} on {len(deltas)} rows: {', '.join(said)}"
+
+
 def time_engine(
     experiment: Experiment, tuned: LoadedModel, rows: Sequence[EncodedRow], settings: Resolved
 ) -> SpeedRatio | None:
     """The speed of the experiment's engine beside plain ``generate``; nothing where no text is generated."""
     if "engine" not in settings:
         return None
-    engine, size = ENGINES[experiment.generation.engine], experiment.generation.batch_size
+    engine, size = ENGINES[str(settings["engine"])], experiment.generation.batch_size
     return measure_speed(engine, tuned.model, tuned.tokenizer, rows, settings, batch_size=size)
 
 

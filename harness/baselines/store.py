@@ -13,6 +13,8 @@ from harness.atomic import locked, locked_if_shared, recover, whole_folder
 from harness.baselines.approval import Approval, hash_manifests, now, read_approval, refuse_carelessness, write_approval
 from harness.errors import BaselineError
 
+BENCHMARKS = "benchmarks"
+"""The folder among the experiments that holds measurements of speed, a file for each model and device."""
 ROLES = get_args(Role)
 DEFAULT_FOLDER = Path("baselines")
 FIRST = "the first baseline"
@@ -181,7 +183,8 @@ def list_baselines(folder: Path, experiment: str = "*") -> list[Arm]:
 
 def places(folder: Path, experiment: str = "*") -> list[Path]:
     """The folders of stored experiments."""
-    return [place for place in sorted(folder.glob(experiment)) if place.is_dir() and not place.name.startswith(".")]
+    found = sorted(folder.glob(experiment))
+    return [place for place in found if place.is_dir() and place.name[0] != "." and place.name != BENCHMARKS]
 
 
 def newest_run(runs: Path, experiment: str) -> Path:

@@ -124,8 +124,13 @@ class Writing(Form):
         if self.labels:
             return choose_labels(self, loaded, rows)
         generation = self.experiment.generation
-        written = ENGINES[generation.engine](
-            loaded.model, loaded.tokenizer, encoded, settings, batch_size=generation.batch_size
+        written = ENGINES[str(settings["engine"])](
+            loaded.model,
+            loaded.tokenizer,
+            encoded,
+            settings,
+            batch_size=generation.batch_size,
+            batch_tokens=generation.batch_tokens,
         )
         texts = [self.task.read_output(text) for text in written]
         if "perplexity" not in self.task.metrics:

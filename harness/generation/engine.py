@@ -18,7 +18,7 @@ Resolved = dict[str, int | float | str | bool | list[int] | None]
 """Generation settings with every default filled in; names as in transformers' ``GenerationConfig``."""
 
 
-class Engine(Protocol):
+class Generate(Protocol):
     """Generates the output of each row."""
 
     def __call__(
@@ -29,8 +29,35 @@ class Engine(Protocol):
         settings: Resolved,
         *,
         batch_size: int,
+        batch_tokens: int | None = None,
     ) -> list[str]:
         """The outputs in the order of the rows, special tokens left out. The model is not changed."""
+
+
+class Engine(Generate, Protocol):
+    """Generates, and can give the tokens themselves."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether it computes with the model's own weights in their own precision."""
+
+    def write(
+        self,
+        model: PreTrainedModel,
+        rows: Sequence[EncodedRow],
+        settings: Resolved,
+        *,
+        batch_size: int,
+        batch_tokens: int | None = None,
+    ) -> list[list[int]]:
+        """The new tokens of each row up to its first EOS, that included, in the order of the rows."""
+
+    def refuse(self, model: PreTrainedModel, settings: Resolved) -> None:
+        """Make sure that this engine can be used.
+
+        Raises:
+            UsageError: it cannot; the message says why.
+        """
 
 
 def resolve_settings(model: PreTrainedModel, settings: GenerationSettings) -> Resolved:

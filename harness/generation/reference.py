@@ -19,6 +19,7 @@ def generate_in_row_order(
     settings: Resolved,
     *,
     batch_size: int,
+    batch_tokens: int | None = None,
 ) -> list[str]:
     """Generate as one would by hand: nothing is sorted, each batch is padded to its longest row."""
     config = to_generation_config(settings)

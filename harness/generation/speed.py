@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.generation.engine import Engine, Resolved
+from harness.generation.engine import Generate, Resolved
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -40,7 +40,7 @@ class SpeedRatio:
 
 
 def measure_speed(
-    engine: Engine,
+    engine: Generate,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     rows: Sequence[EncodedRow],
@@ -64,7 +64,7 @@ def measure_speed(
 
     chosen = rows[: BATCHES * batch_size]
 
-    def seconds(generate: Engine) -> float:
+    def seconds(generate: Generate) -> float:
         began = time.perf_counter()
         generate(model, tokenizer, chosen, settings, batch_size=batch_size)
         return time.perf_counter() - began

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from tqdm.auto import tqdm
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedModel
 
-from harness.device import at_work
-from harness.generation.batching import sorted_batches
+from harness.generation.batched import BatchedEngine, WriteBatch
 from harness.generation.engine import Resolved
-from harness.tasks.task import EncodedRow
 
 
-def generate(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    rows: Sequence[EncodedRow],
-    settings: Resolved,
-    *,
-    batch_size: int,
-) -> list[str]:
-    """Generate the output of each row, in row order, with the attention mask of each batch.
+class TransformersEngine(BatchedEngine):
+    """``generate`` of transformers, with the attention mask of each batch."""
 
-    Args:
-        model: an encoder-decoder or a causal model. It works on the GPU where there is one, and comes back to where
-            it was.
-        tokenizer: decodes the outputs.
-        rows: encoded rows, unpadded.
-        settings: resolved settings, see `resolve_settings`.
-        batch_size: rows in a batch.
-    """
-    batches = sorted_batches([len(row.input_ids) for row in rows], batch_size)
-    outputs = [""] * len(rows)
-    with at_work(model), only_these_settings(model, settings) as config:
-        for batch in tqdm(batches, desc="generating", unit="batch", disable=not sys.stderr.isatty(), leave=False):
-            tokens = generate_batch(model, [rows[index].input_ids for index in batch], config)
-            for index, text in zip(batch, tokenizer.batch_decode(tokens, skip_special_tokens=True), strict=True):
-                outputs[index] = text.strip()
-    return outputs
+    @contextmanager
+    def open(self, model: PreTrainedModel, settings: Resolved, *, batch_size: int) -> Iterator[WriteBatch]:
+        """Get ready; the model's own generation config is hidden meanwhile."""
+        with only_these_settings(model, settings) as config:
+            started = int(model.config.is_encoder_decoder)
+            yield lambda sources: generate_batch(model, sources, config)[:, started:]
+
+
+generate = TransformersEngine()
+"""The reference engine."""
 
 
 def generate_batch(model: PreTrainedModel, sources: Sequence[Sequence[int]], config: GenerationConfig) -> torch.Tensor:
