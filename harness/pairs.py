@@ -62,7 +62,7 @@ def compare_pairs(candidates: Mapping[str, Sequence[Arm]], metric: str, settings
     scores = {name: _stack(arms, metric) for name, arms in candidates.items()}
     evidence = Evidence(
         deltas=np.stack([scores[one] - scores[other] for one, other in names], axis=2),
-        yes_no=tuple(is_yes_no(np.hstack([scores[one], scores[other]])) for one, other in names),
+        yes_no=tuple(is_yes_no(scores[one], scores[other]) for one, other in names),
         level=settings.level,
         flips=settings.flips,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from harness.generation import ENGINES
 from harness.generation.engine import Resolved
 from harness.generation.speed import SpeedRatio, measure_speed
 from harness.metrics.scorer import Scorer
+from harness.spool import Spool, in_parts
 
 if TYPE_CHECKING:
     from harness.forms.form import Form
@@ -45,9 +47,9 @@ def score_arm(
         settings: the resolved settings, the same for both arms.
         method: how the weights were changed; nothing for the base.
     """
-    outputs = form.predict(loaded, splits.eval, encoded, settings)
+    outputs = in_parts(lambda rows, ids: form.predict(loaded, rows, ids, settings), splits.eval, encoded)
     found = scorer.score(outputs, splits.eval)
-    rounded = {name: values.round(SCORE_DIGITS).tolist() for name, values in found.items()}
+    rounded = {name: array("d", values.round(SCORE_DIGITS)) for name, values in found.items()}
     manifest = Manifest(
         experiment=experiment.name,
         role=role,
@@ -66,7 +68,7 @@ def score_arm(
         environment=describe_environment(),
         scores={name: mean_score(values) for name, values in rounded.items()},
     )
-    rows = tuple(
+    rows = Spool(
         ScoredRow(
             id=row.id, hash=row.hash, output=output.text, scores={name: values[n] for name, values in rounded.items()}
         )

@@ -56,7 +56,7 @@ class Rouge(Metric):
             texts = [split_sentences(output.text) for output, _ in part]
             references = [[split_sentences(reference) for reference in row.references] for _, row in part]
             scores[start : start + PART] = 100 * self._measure(texts, references)
-        return {kind: scores[:, column].copy() for column, kind in enumerate(KINDS)}
+        return {kind: scores[:, column] for column, kind in enumerate(KINDS)}
 
     def _measure(self, texts: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
         """The F-measures as (texts, kinds) float64, 0 to 1; of several references the best counts."""
