@@ -66,6 +66,8 @@ class Manifest(Settings):
     """Each metric's signature: what it is, its version and its options."""
     lower_is_better: tuple[str, ...] = Field((), strict=False)
     """The metrics of which less is better."""
+    relative: tuple[str, ...] = Field((), strict=False)
+    """The metrics that know no percent points: of these a point of difference is a percent of the score."""
     training: dict[str, Any] = Field(default_factory=dict)
     environment: dict[str, str]
     scores: dict[str, float]

@@ -16,9 +16,6 @@ from harness.differences import find_circumstances, find_differences
 from harness.statistics import Evidence, can_decide, is_yes_no
 from harness.views import VIEWS
 
-MOST = 100.0
-"""Percent points end here."""
-
 
 class Outcome(StrEnum):
     """What a comparison amounts to."""
@@ -53,6 +50,7 @@ class MetricDelta:
         detectable: the smallest true difference these rows show with 80 % power.
         by_seed: ``delta`` of each seed, in the order of the seeds.
         lower_is_better: whether a fall is a gain.
+        relative: whether the metric knows no percent points, so that a point is a percent of ``against``.
     """
 
     metric: str
@@ -66,6 +64,12 @@ class MetricDelta:
     detectable: float
     by_seed: tuple[float, ...]
     lower_is_better: bool = False
+    relative: bool = False
+
+    @property
+    def point(self) -> float:
+        """How much one point is in the metric's unit."""
+        return size_point(self.against) if self.relative else 1.0
 
     @property
     def gain(self) -> float:
@@ -167,18 +171,18 @@ def compare(
 
 
 def say_power(comparison: Comparison, effect: float) -> str:
-    """The first question, answered: can this many rows decide? Asked of percent points: a perplexity may be huge."""
+    """The first question, answered: can this many rows decide?"""
     evidence = comparison.evidence
     if not can_decide(evidence.rows, evidence.level):
         return f"{evidence.rows} rows can decide nothing at a level of {evidence.level:g}"
-    metrics = [number for number, entry in enumerate(comparison.metrics) if max(entry.against, entry.candidate) <= MOST]
-    worst = max((evidence.detectable[metric] for metric in metrics), default=math.inf)
+    points = [entry.point for entry in comparison.metrics]
+    worst = max((found / point for found, point in zip(evidence.detectable, points, strict=True)), default=math.inf)
     if not math.isfinite(worst):
         return f"{evidence.rows} rows, and no score moved: how small a difference they would show is not known"
     seen = f"{evidence.rows} rows show a difference of {worst:.2f} points or more in every metric"
     if worst <= effect:
         return f"{seen}: enough for {effect:g}"
-    needed = [evidence.rows_needed(metric, effect) for metric in metrics]
+    needed = [evidence.rows_needed(metric, effect * point) for metric, point in enumerate(points)]
     if None in needed:
         return f"{seen}: for {effect:g}, {evidence.seeds} seeds are too few, however many rows there are"
     return f"{seen}: for {effect:g} it takes about {max(entry for entry in needed if entry):,}"
@@ -194,7 +198,28 @@ def _weigh(pairs: Sequence[tuple[Arm, Arm]], names: tuple[str, ...], settings: G
     directions = np.array([-1.0 if name in pairs[0][0].manifest.lower_is_better else 1.0 for name in names])
     ours -= theirs
     ours *= directions
-    return Evidence(deltas=ours, yes_no=yes_no, level=settings.level, flips=settings.flips)
+    return Evidence(
+        deltas=ours,
+        yes_no=yes_no,
+        level=settings.level,
+        flips=settings.flips,
+        points=_size_points(names, pairs),
+    )
+
+
+def size_point(against: float) -> float:
+    """A percent of a score; of 0 there is none, and a point is 1."""
+    return abs(against) / 100 or 1.0
+
+
+def _size_points(names: Sequence[str], pairs: Sequence[tuple[Arm, Arm]]) -> tuple[float, ...]:
+    """For each metric what a point of difference is in its unit."""
+    theirs, relative = [other for _, other in pairs], pairs[0][0].manifest.relative
+    return tuple(size_point(_mean_score(name, theirs)) if name in relative else 1.0 for name in names)
+
+
+def _mean_score(name: str, arms: Sequence[Arm]) -> float:
+    return sum(arm.manifest.scores[name] for arm in arms) / len(arms)
 
 
 def _describe_metrics(
@@ -213,8 +238,8 @@ def _describe_metrics(
         described.append(
             MetricDelta(
                 metric=name,
-                against=sum(other.manifest.scores[name] for _, other in pairs) / len(pairs),
-                candidate=sum(one.manifest.scores[name] for one, _ in pairs) / len(pairs),
+                against=_mean_score(name, [other for _, other in pairs]),
+                candidate=_mean_score(name, [one for one, _ in pairs]),
                 delta=float(by_seed.mean()),
                 low=low,
                 high=high,
@@ -223,6 +248,7 @@ def _describe_metrics(
                 detectable=evidence.detectable[number],
                 by_seed=tuple(by_seed.tolist()),
                 lower_is_better=falls,
+                relative=name in pairs[0][0].manifest.relative,
             )
         )
     return tuple(described)
@@ -246,5 +272,5 @@ def _judge(metrics: Sequence[MetricDelta], changed: int, settings: GateSettings)
     if any(entry.p <= settings.level and entry.gain > 0 for entry in metrics):
         return Outcome.IMPROVED
     effect = settings.smallest_effect
-    excluded = all(-effect < entry.low and entry.high < effect for entry in metrics)
+    excluded = all(max(-entry.low, entry.high) < effect * entry.point for entry in metrics)
     return Outcome.NO_CHANGE if excluded else Outcome.INCONCLUSIVE

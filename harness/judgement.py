@@ -34,11 +34,11 @@ def _judge_gain(requirement: Requirement, comparison: Comparison, settings: Gate
     if comparison.outcome is Outcome.IDENTICAL:
         return Status.IDENTICAL, f"all {comparison.rows} outputs are equal"
     entry = next(entry for entry in comparison.metrics if entry.metric == requirement.metric)
-    seen = f"{entry.delta:+.2f} points{_say_seeds(entry)}"
+    seen = f"{_say_delta(entry)}{_say_seeds(entry)}"
     low, high = entry.gain_interval
-    if low > requirement.points:
+    if low > requirement.points * entry.point:
         return Status.HOLDS, seen
-    if high < max(requirement.points, settings.smallest_effect):
+    if high < max(requirement.points, settings.smallest_effect) * entry.point:
         status = Status.NO_CHANGE if comparison.outcome is Outcome.NO_CHANGE else Status.FAILS
         at_most = f"at least {entry.low:+.2f}" if entry.lower_is_better else f"at most {entry.high:+.2f}"
         return status, f"{seen}, {at_most}"
@@ -48,12 +48,12 @@ def _judge_gain(requirement: Requirement, comparison: Comparison, settings: Gate
 def _judge_regression(requirement: Requirement, comparison: Comparison, settings: GateSettings) -> tuple[Status, str]:
     if comparison.outcome is Outcome.IDENTICAL:
         return Status.HOLDS, f"all {comparison.rows} outputs equal the stored ones"
-    worst = min(comparison.metrics, key=lambda entry: entry.gain)
-    seen = f"{worst.metric} {worst.delta:+.2f} points{_say_seeds(worst)}"
+    worst = min(comparison.metrics, key=lambda entry: entry.gain / entry.point)
+    seen = f"{worst.metric} {_say_delta(worst)}{_say_seeds(worst)}"
     if min(comparison.evidence.p_values("less", shift=requirement.points)) <= settings.level:
         return Status.FAILS, seen + _say_cause(comparison)
     allowance = requirement.points or settings.smallest_effect
-    if all(entry.gain_interval[0] > -allowance for entry in comparison.metrics):
+    if all(entry.gain_interval[0] > -allowance * entry.point for entry in comparison.metrics):
         return Status.HOLDS, seen
     return Status.UNDECIDED, f"{seen}; {_too_few(comparison, worst, -allowance, settings)}"
 
@@ -63,8 +63,8 @@ def _judge_drift(requirement: Requirement, comparison: Comparison, settings: Gat
         return Status.FAILS, "the base has other weights than the stored one"
     if comparison.outcome is Outcome.IDENTICAL:
         return Status.HOLDS, f"all {comparison.rows} outputs equal the stored ones"
-    furthest = max(comparison.metrics, key=lambda entry: abs(entry.delta))
-    seen = f"{comparison.changed} of {comparison.rows} outputs changed, {furthest.metric} {furthest.delta:+.2f} points"
+    furthest = max(comparison.metrics, key=lambda entry: abs(entry.delta / entry.point))
+    seen = f"{comparison.changed} of {comparison.rows} outputs changed, {furthest.metric} {_say_delta(furthest)}"
     points, half, evidence = requirement.points, settings.level / 2, comparison.evidence
     rose, fell = evidence.p_values("greater", shift=-points), evidence.p_values("less", shift=points)
     if min(*rose, *fell) <= half:
@@ -73,7 +73,7 @@ def _judge_drift(requirement: Requirement, comparison: Comparison, settings: Gat
     # "Multiparameter Hypothesis Testing and Acceptance Sampling"). That nothing at all changed can never be proven, so
     # without an allowance the smallest effect that matters takes its place.
     allowance = points or settings.smallest_effect
-    if all(-allowance < entry.low and entry.high < allowance for entry in comparison.metrics):
+    if all(max(-entry.low, entry.high) < allowance * entry.point for entry in comparison.metrics):
         return Status.HOLDS, seen
     return (
         Status.UNDECIDED,
@@ -86,6 +86,13 @@ def _say_cause(comparison: Comparison) -> str:
     return f" ({', '.join(comparison.circumstances)})" if comparison.circumstances else ""
 
 
+def _say_delta(entry: MetricDelta) -> str:
+    """A difference; of a metric without percent points its percents as well, for the sentences speak of those."""
+    return (
+        f"{entry.delta:+.2f} ({entry.delta / entry.point:+.2f} %)" if entry.relative else f"{entry.delta:+.2f} points"
+    )
+
+
 def _say_seeds(entry: MetricDelta) -> str:
     """Every seed's delta: the best of several is never told alone."""
     if len(entry.by_seed) == 1:
@@ -94,9 +101,10 @@ def _say_seeds(entry: MetricDelta) -> str:
 
 
 def _too_few(comparison: Comparison, entry: MetricDelta, bound: float, settings: GateSettings) -> str:
-    """How many rows would tell the delta from the bound; where it lies close by, how many show the smallest effect."""
-    effect = max(abs(entry.gain - bound), settings.smallest_effect)
-    needed = comparison.evidence.rows_needed(comparison.position(entry.metric), effect)
+    """How many rows would tell the delta from the bound, in points; close by, what the smallest effect takes."""
+    effect = max(abs(entry.gain / entry.point - bound), settings.smallest_effect)
+    needed = comparison.evidence.rows_needed(comparison.position(entry.metric), effect * entry.point)
+    told = f"{effect:.2f} {'%' if entry.relative else 'points'}"
     if needed is None:
-        return f"{comparison.seeds} seeds are too few: their noise hides {effect:.2f} points, however many rows"
-    return f"{comparison.rows} rows are too few: to see {effect:.2f} points takes about {needed:,}"
+        return f"{comparison.seeds} seeds are too few: their noise hides {told}, however many rows"
+    return f"{comparison.rows} rows are too few: to see {told} takes about {needed:,}"

@@ -7,6 +7,8 @@
 ``every check must pass``                                                         the pipeline is sound
 ``speed may not fall under SHARE of the reference [measured in the same session]``  it is still as fast
 ===============================================================================  =======================
+
+Points are percent points; of a metric that knows none, as a perplexity, they are percents of what it is compared with.
 """
 
 from __future__ import annotations

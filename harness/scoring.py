@@ -64,6 +64,7 @@ def score_arm(
         generation=settings,
         metrics=scorer.signatures,
         lower_is_better=scorer.lower_is_better,
+        relative=scorer.relative,
         training=_describe_method(experiment) if role == "tuned" else {},
         environment=describe_environment(),
         scores={name: mean_score(values) for name, values in rounded.items()},

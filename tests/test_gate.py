@@ -37,7 +37,9 @@ def verdict_of(
         tuned_stored=None if stored_tuned is None else compare(tuned, stored_tuned, SETTINGS, title="tuned vs stored"),
         base_stored=None if stored_base is None else compare(base, stored_base, SETTINGS, title="base vs stored"),
     )
-    return decide(comparisons, [parse_requirement(sentence, ("rouge1",)) for sentence in sentences], SETTINGS)
+    return decide(
+        comparisons, [parse_requirement(sentence, tuple(tuned.manifest.metrics)) for sentence in sentences], SETTINGS
+    )
 
 
 @pytest.mark.parametrize(
@@ -351,3 +353,39 @@ def test_sentence_of_something_else_is_judged_by_its_probe(sentence: str) -> Non
     verdict = decide(comparisons, [requirement], SETTINGS, {requirement.kind: probe})
     assert (verdict.findings[0].status, verdict.findings[0].reason) == (Status.FAILS, "3 of 4")
     assert seen == [0.8 if "speed" in sentence else 0.0]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "against", "candidate", "status"),
+    [
+        (f"{STILL} by more than 1", 10_000, 10_050, Status.HOLDS),
+        (f"{STILL} by more than 1", 10_000, 10_300, Status.FAILS),
+        (f"{KEEP} by more than 10", 2.0, 2.1, Status.HOLDS),
+        (f"{KEEP} by more than 10", 2.0, 2.5, Status.FAILS),
+        (STILL, 2.0, 2.3, Status.FAILS),
+    ],
+)
+def test_points_of_a_perplexity_are_percents(sentence: str, against: float, candidate: float, status: Status) -> None:
+    """A perplexity knows no percent points: ten of a base of ten thousand are nothing, half of one of two is much."""
+    way = {"lower_is_better": ("perplexity",), "relative": ("perplexity",)}
+    noise = np.linspace(-0.01, 0.01, 200)
+
+    def arm(mean: float, outputs: str) -> Arm:
+        scores = {"perplexity": [float(f"{mean * (1 + share):.4f}") for share in noise]}
+        return make_arm(scores, outputs=[outputs] * 200, **way)
+
+    then, now = arm(against, "then"), arm(candidate, "now")
+    (finding,) = verdict_of(sentence, base=now, tuned=now, stored_base=then, stored_tuned=then).findings
+    assert finding.status is status
+    assert "%)" in finding.reason
+
+
+def test_a_gain_of_perplexity_is_asked_in_percents() -> None:
+    """Half the perplexity is a gain of 50 percent, whatever the base has."""
+    way = {"lower_is_better": ("perplexity",), "relative": ("perplexity",)}
+    base = make_arm({"perplexity": [8000.0] * 100 + [8010.0] * 100}, outputs=["a"] * 200, **way)
+    tuned = make_arm({"perplexity": [4000.0] * 100 + [4004.0] * 100}, outputs=["b"] * 200, **way)
+    for points, status in ((40, Status.HOLDS), (60, Status.FAILS)):
+        sentence = f"tuned must beat base on perplexity by at least {points}"
+        (finding,) = verdict_of(sentence, base=base, tuned=tuned).findings
+        assert finding.status is status

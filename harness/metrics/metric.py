@@ -50,6 +50,8 @@ class Metric(Protocol):
 
     lower_is_better: frozenset[str] = frozenset()
     """The scores of which less is better."""
+    relative: frozenset[str] = frozenset()
+    """The scores that know no percent points: of these a point of difference is a percent of the score."""
     compares: bool = True
     """Whether outputs are compared with references, so that the references themselves score best."""
 

@@ -28,6 +28,7 @@ class Perplexity(Metric):
     """
 
     lower_is_better = frozenset({"perplexity"})
+    relative = frozenset({"perplexity"})
     compares = False
 
     @property

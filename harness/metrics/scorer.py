@@ -30,6 +30,11 @@ class Scorer:
         """The scores of which less is better."""
         return tuple(name for family in self.families for name in family.signatures if name in family.lower_is_better)
 
+    @property
+    def relative(self) -> tuple[str, ...]:
+        """The scores of which a point of difference is a percent."""
+        return tuple(name for family in self.families for name in family.signatures if name in family.relative)
+
     def score(self, outputs: Sequence[Output], rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
         """Every score of every row: arrays of shape (rows,)."""
         return {name: scores for family in self.families for name, scores in family.score(outputs, rows).items()}

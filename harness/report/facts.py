@@ -89,6 +89,7 @@ def describe_comparison(comparison: Comparison) -> Facts:
             {
                 "metric": entry.metric,
                 "lower_is_better": entry.lower_is_better,
+                "relative": entry.relative,
                 "against": entry.against,
                 "candidate": entry.candidate,
                 "delta": round(entry.delta, 4),

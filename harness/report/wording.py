@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.comparison import Outcome
+from harness.comparison import Outcome, size_point
 from harness.gate import Status
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ MARKS: dict[str, str] = {
 
 LEGEND = (
     "p is two-sided and adjusted for all metrics (sign flips, max-T). Each interval is of its metric alone. "
-    "Detectable is the smallest true difference that these rows show with 80 % power. All in percent points, "
-    "but for perplexity."
+    "Detectable is the smallest true difference that these rows show with 80 % power. All in percent points; "
+    "a perplexity is in its own unit, and where a requirement speaks of points, in percents."
 )
 
 HUGE = 100_000
@@ -80,11 +80,16 @@ def say_headline(comparison: Facts) -> str:
     entry = min(moved, key=lambda entry: entry["p_adjusted"])
     low, high = entry["interval"]
     between = "" if low is None else f" (between {say_number(low, sign='+')} and {say_number(high, sign='+')})"
-    delta = say_number(entry["delta"], sign="+")
+    delta = say_number(entry["delta"], sign="+") + " points" * (not entry.get("relative"))
     return (
         f"The tuned model is {'worse' if worse else 'better'} than its base: {entry['metric']} went from "
-        f"{say_number(entry['against'])} to {say_number(entry['candidate'])}, {delta} points{between}, on {rows} rows."
+        f"{say_number(entry['against'])} to {say_number(entry['candidate'])}, {delta}{between}, on {rows} rows."
     )
+
+
+def in_points(entry: Facts) -> float:
+    """A delta in points; of a metric that knows none in percents of what it is compared with."""
+    return float(entry["delta"]) / (size_point(entry["against"]) if entry.get("relative") else 1.0)
 
 
 def is_loss(entry: Facts) -> bool:
@@ -109,7 +114,7 @@ def say_stored(comparison: Facts) -> str:
     changed_since = say_circumstances(comparison)
     if comparison["changed_outputs"] == 0:
         return f"{title}: all {rows} outputs are the same{changed_since}"
-    furthest = max(comparison["metrics"], key=lambda entry: abs(entry["delta"]))
+    furthest = max(comparison["metrics"], key=lambda entry: abs(in_points(entry)))
     needed = say_number(furthest["smallest_detectable"])
     return (
         f"{title}: {comparison['outcome']} ({comparison['changed_outputs']} of {rows} outputs changed; "

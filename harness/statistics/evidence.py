@@ -29,12 +29,14 @@ class Evidence:
         yes_no: for each metric whether all its scores are 0 or 100.
         level: the share of false alarms that is accepted, over all metrics together.
         flips: how many sign flips.
+        points: for each metric how much one point is in its unit; 1 where nothing is said.
     """
 
     deltas: Floats
     yes_no: tuple[bool, ...]
     level: float
     flips: int
+    points: tuple[float, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -69,12 +71,14 @@ class Evidence:
 
         Args:
             alternative: "greater" asks for gains, "less" for losses, "two-sided" for either.
-            shift: is added to each delta first: 5 and "less" ask whether a metric fell by more than 5.
+            shift: in points, is added to each delta first: 5 and "less" ask whether a metric fell by more than 5.
         """
-        adjusted = [float(p) for p in self._drawn.p_values(alternative, shift=shift)]
-        metrics = len(adjusted)
+        metrics = self.deltas.shape[2]
+        shifts = shift * np.array(self.points or (1.0,) * metrics)
+        adjusted = [float(p) for p in self._drawn.p_values(alternative, shift=shifts)]
         for metric, crossed in enumerate(self.crossed):
-            adjusted[metric] = max(adjusted[metric], min(1.0, metrics * crossed.p_value(alternative, shift=shift)))
+            p = crossed.p_value(alternative, shift=float(shifts[metric]))
+            adjusted[metric] = max(adjusted[metric], min(1.0, metrics * p))
         for metric in self._yes_no_metrics:
             # Among several metrics the flips are McNemar's test already; a shift takes the deltas off 0 and 100.
             if shift:

@@ -45,7 +45,7 @@ class Flips:
     counts: Floats
     exact: bool
 
-    def p_values(self, alternative: Alternative, *, shift: float = 0.0) -> Floats:
+    def p_values(self, alternative: Alternative, *, shift: float | Floats = 0.0) -> Floats:
         """Test whether rows moved, for all metrics together.
 
         Each metric's statistic is standardised, z = sum / sqrt(sum of squares); its p-value is the share of flips whose
@@ -54,7 +54,7 @@ class Flips:
 
         Args:
             alternative: "greater" asks for gains, "less" for losses, "two-sided" for either.
-            shift: is added to each delta first, in the metric's unit.
+            shift: is added to each delta first, in the metric's unit; one for all metrics, or (metrics,).
 
         Returns:
             (..., metrics) float64, adjusted for testing all metrics together.
@@ -107,13 +107,13 @@ class Flips:
             return -math.inf, math.inf
         return float(typical[outside - 1]), float(typical[-outside])
 
-    def _square(self, shift: float) -> Floats:
+    def _square(self, shift: float | Floats) -> Floats:
         """Each metric's sum of squares."""
         shifted = self.deltas + shift
         total: Floats = np.square(shifted, out=shifted).sum(axis=0)
         return total
 
-    def _statistics(self, alternative: Alternative, shift: float) -> tuple[Floats, Floats]:
+    def _statistics(self, alternative: Alternative, shift: float | Floats) -> tuple[Floats, Floats]:
         """Each metric's z as (..., metrics), and the largest of each flip as (flips, ...)."""
         rows = len(self.deltas)
         scale = np.sqrt(self._square(shift))
