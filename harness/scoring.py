@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from harness.arm import SCORE_DIGITS, Arm, Manifest, Role, ScoredRow, mean_score
 from harness.config import Experiment
-from harness.data.rows import Splits, hash_rows
+from harness.data.rows import Row, Splits, hash_rows
 from harness.fingerprint import describe_environment
 from harness.generation import ENGINES
 from harness.generation.engine import Resolved
 from harness.generation.speed import SpeedRatio, measure_speed
+from harness.metrics.metric import Output
 from harness.metrics.scorer import Scorer
 from harness.spool import Spool, in_parts
 
@@ -48,8 +49,7 @@ def score_arm(
         method: how the weights were changed; nothing for the base.
     """
     outputs = in_parts(lambda rows, ids: form.predict(loaded, rows, ids, settings), splits.eval, encoded)
-    found = scorer.score(outputs, splits.eval)
-    rounded = {name: array("d", values.round(SCORE_DIGITS)) for name, values in found.items()}
+    rounded = _score(scorer, outputs, splits.eval)
     manifest = Manifest(
         experiment=experiment.name,
         role=role,
@@ -76,6 +76,11 @@ def score_arm(
         for n, (row, output) in enumerate(zip(splits.eval, outputs, strict=True))
     )
     return Arm(manifest=manifest, rows=rows)
+
+
+def _score(scorer: Scorer, outputs: Sequence[Output], rows: Sequence[Row]) -> dict[str, array[float]]:
+    """Every score of every row, as an arm keeps it."""
+    return {name: array("d", values.round(SCORE_DIGITS)) for name, values in scorer.score(outputs, rows).items()}
 
 
 def _describe_method(experiment: Experiment) -> dict[str, Any]:

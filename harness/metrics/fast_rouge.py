@@ -21,7 +21,7 @@ ONE = np.uint64(1)
 SIDES = (np.uint64(0), ONE)
 MOST_PAIRS = 1 << 12
 """Pairs that are scored together; with a bigram their number fits into 64 bits."""
-MOST_WORDS = 1 << 18
+MOST_WORDS = 1 << 16
 """Words that are remembered; then they are forgotten, so that memory does not grow with the texts."""
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -20,7 +20,7 @@ Alternative = Literal["two-sided", "greater", "less"]
 
 BLOCK = 64
 """Flips that are in memory at a time; it changes no result."""
-SPAN = 1 << 16
+SPAN = 1 << 14
 """Rows that are in memory at a time, beside their deltas; whole words of 64. It changes no result."""
 TIE = 1e-9
 """Statistics closer than this are equal: decimal scores are not exact in binary."""
