@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
+import datasets
 from rouge_score.rouge_scorer import RougeScorer
 
 from harness.config import Experiment, load_experiment
@@ -73,8 +74,6 @@ def measure_rouge(texts: Sequence[str], references: Sequence[str], *, stemmer: b
 
 def measure_encoding(experiment: Experiment, *, rounds: int = ROUNDS) -> float:
     """How many times as fast as ``datasets.map``, in batches with the fast tokenizer, a form encodes the same rows."""
-    import datasets  # noqa: PLC0415 - ROUGE does without
-
     task, limits = TASKS[experiment.task], experiment.encoding
     rows, form = load_splits(experiment.data, task).train, choose_form(experiment)
     loaded = form.load(rows)
@@ -113,6 +112,7 @@ def main(outputs: Path | None, references: Path | None, rounds: int) -> None:
             ratio = measure_rouge(texts, targets, stemmer=stemmer, again=again, rounds=rounds)
             words = "known words" if again else "new words"
             click.echo(f"ROUGE, {'with' if stemmer else 'without'} stemmer, {words}: {ratio:.1f} times rouge_score")
+    datasets.disable_progress_bars()
     for name in ("summarization", "translation", "generation"):
         ratio = measure_encoding(load_experiment(f"{name}-full").override({"data.train_rows": 2000}), rounds=rounds)
         click.echo(f"encoding, {name}: {ratio:.2f} times datasets.map")

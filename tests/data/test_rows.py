@@ -87,6 +87,17 @@ def test_a_draw_keeps_little_more_than_it_draws(count: int, seed: int, part: int
     assert drawn._file.seek(0, 2) < 0.5 * len(sources) * whole
 
 
+@given(st.lists(st.sampled_from("pqr"), min_size=1, max_size=40), st.integers(1, 6), st.integers(1, 4), st.randoms())
+def test_rows_of_one_passage_are_drawn_by_their_ids(passages: list[str], count: int, part: int, order: object) -> None:
+    """Rows whose hashes tie come in the order of their ids, wherever they stand in the source."""
+    sources = [Row(id=str(n), input="q", target="t", context=passage) for n, passage in enumerate(passages)]
+    order.shuffle(sources)  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows_module, "PART", part)
+        drawn = draw_rows(sources, count, seed=0)
+    assert drawn == sorted(sources, key=lambda row: (hash_text(f"0/{row.passage}"), row.id))[:count]
+
+
 def test_other_seed_draws_other_rows() -> None:
     """The seed has an effect, and each row is drawn about equally often."""
     rows = make_rows(*map(str, range(20)))
