@@ -247,6 +247,11 @@ class Experiment(Settings):
             )
         return self
 
+    @property
+    def way(self) -> str:
+        """How the model is adapted, in a word: the method, or what the method's settings make of it, as few-shot."""
+        return str(getattr(getattr(self, self.method, None), "way", self.method))
+
     def override(self, changes: Mapping[str, object]) -> Experiment:
         """A copy with some settings changed, each named by its path, as in ``{"training.epochs": 3}``.
 

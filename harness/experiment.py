@@ -17,7 +17,7 @@ from harness.data.source import load_splits
 from harness.forms import Form
 from harness.gate import Probe, Verdict, first_question, judge
 from harness.generation.speed import SpeedRatio
-from harness.methods import Method
+from harness.methods import FITTING, Method
 from harness.metrics.metric import Output, Table
 from harness.metrics.scorer import Scorer
 from harness.models.locate import locate_model
@@ -119,6 +119,8 @@ def run(
     ready = prepare(experiment, splits, audit=audit, clock=clock, say=say)
     form, loaded = ready.form, ready.loaded
     course = make_course(form, loaded, splits.train, ready.train, ready.collator)
+    if method is None:
+        require_fit(experiment, course)
     require_trainable(experiment, loaded, course)
     # Resolved once, from the base: training may touch the tuned model's config.
     settings = form.resolve(loaded)
@@ -213,6 +215,16 @@ def make_course(
         rows=rows,
         loaded=loaded,
     )
+
+
+def require_fit(experiment: Experiment, course: Course) -> None:
+    """Make sure, before the base is scored, that the method can be used with this model and these rows.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if experiment.method in FITTING:
+        FITTING[experiment.method](course)
 
 
 def require_trainable(experiment: Experiment, loaded: LoadedModel, course: Course) -> None:

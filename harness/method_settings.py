@@ -30,9 +30,16 @@ class LoraSettings(Settings):
     """Scale by alpha / sqrt(rank) instead (Kalajdzievski 2023), so that high ranks learn as fast as low ones."""
     dora: bool = False
     """Learn each column's length apart from its direction (Liu et al. 2024)."""
+    quantization: Literal["none", "nf4"] = "none"
+    """``nf4`` keeps the frozen linear layers in four bits (QLoRA, Dettmers et al. 2023); bitsandbytes has to run."""
     learning_rate_factor: float = Field(10.0, gt=0)
     """Times ``training.learning_rate``, which is meant for all weights: the best rate of LoRA is about ten times that
     of full fine-tuning (Schulman and others 2025, "LoRA Without Regret"). Set 1 to give the rate itself there."""
+
+    @property
+    def way(self) -> str:
+        """What the field calls it."""
+        return "lora" if self.quantization == "none" else "qlora"
 
 
 class AdapterSettings(Settings):
@@ -70,6 +77,13 @@ class PromptSettings(Settings):
     tokens, or whatever the model writes."""
     virtual_tokens: int = Field(20, ge=1, le=10_000)
     """The length of a soft prompt."""
+
+    @property
+    def way(self) -> str:
+        """What the field calls it: zero-shot, few-shot, or the variant."""
+        if self.variant != "text":
+            return self.variant
+        return "few-shot" if self.shots else "zero-shot"
 
     @model_validator(mode="after")
     def _template_can_be_filled(self) -> Self:

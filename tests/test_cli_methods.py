@@ -88,6 +88,21 @@ def test_all_of_all_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 def test_each_method_has_a_name_of_its_own() -> None:
     """No method is judged against the stored baseline of another; the rest of the experiment is the same."""
     experiment = load_experiment("summarization-full")
-    for each in list_methods(experiment):
-        assert each.name == f"summarization-{each.method}"
-        assert each.override({"name": experiment.name, "method": experiment.method}) == experiment
+    listed = list_methods(experiment)
+    assert [each.name.removeprefix("summarization-") for each in listed] == [
+        "full", "prompt", "few-shot", "lora", "adapters", "rlhf",
+    ]  # fmt: skip
+    for each in listed:
+        plain = {"name": experiment.name, "method": experiment.method, "prompt.shots": 0}
+        assert each.override(plain) == experiment
+
+
+def test_prompting_is_there_without_and_with_demonstrations() -> None:
+    """Both stand in the table, and demonstrations that the user asked for are not asked for again."""
+    plain = load_experiment("summarization-full")
+    assert [each.way for each in list_methods(plain)][1:3] == ["zero-shot", "few-shot"]
+    own = [each for each in list_methods(plain.override({"prompt.shots": 5})) if each.method == "prompt"]
+    assert [(each.way, each.prompt.shots) for each in own] == [("few-shot", 5)]
+    soft = list_methods(plain.override({"prompt.variant": "prefix-tuning"}))
+    assert [each.way for each in soft][1:3] == ["prefix-tuning", "few-shot"]
+    assert soft[2].prompt.variant == "text"

@@ -39,16 +39,20 @@ def with_adapters(pipeline: Pipeline, method: PeftMethod, form: Form, *, train: 
         return train(model if isinstance(model, PeftModel) else wrap(model), rows, **options)
 
     rate = method.scale_rate(experiment, experiment.training).learning_rate
-    kind = method.make_config(experiment, make_model(0)).peft_type
+    base = make_model(0)
+    kind = method.make_config(experiment, base).peft_type
+    quantized = getattr(method.freeze(base, form), "is_quantized", False)
     return replace(
         pipeline,
+        make_model=lambda seed=0: method.freeze(make_model(seed), form),
         declared=replace(pipeline.declared, learning_rate=rate),
         train=train_adapter,
         adapters=AdapterParts(
             wrap=wrap,
             save=lambda model, folder: model.save_pretrained(folder),
             load=load_adapter,
-            merge=merge_adapter if kind in MERGED else None,
+            # Merged into four bits the weights would be rounded once more.
+            merge=merge_adapter if kind in MERGED and not quantized else None,
             baseline=lambda model: model.disable_adapter(),
             load_each=load_each,
         ),

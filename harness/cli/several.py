@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from harness.experiment import Run
     from harness.metrics.metric import Table
 
+SHOTS = 2
+"""Demonstrations of the few-shot line of ``--method all``, where the settings have none."""
 Tabulate = Callable[[Sequence["Run"], Mapping[str, str]], tuple["Table", ...]]
 """From the runs, and what was skipped for which reason, to the tables that show them."""
 
@@ -42,12 +44,20 @@ def list_tasks(experiment: str | None, data: str | None) -> list[Experiment]:
 
 
 def list_methods(experiment: Experiment) -> list[Experiment]:
-    """The experiment with every method, each by a name of its own: a stored baseline is that of one method."""
+    """The experiment with every method, each by a name of its own: a stored baseline is that of one method.
+
+    Prompting is there twice, without and with demonstrations.
+    """
     from harness.methods import METHODS
 
+    ways: dict[str, dict[str, object]] = {}
+    for method in METHODS:
+        ways[method] = {"method": method}
+        if method == "prompt" and experiment.prompt.way != "few-shot":
+            ways["few-shot"] = {"method": method, "prompt.variant": "text", "prompt.shots": SHOTS}
     return [
-        experiment.override({"method": name, "name": name_for_method(experiment, name, instead_of=experiment.method)})
-        for name in METHODS
+        experiment.override({**changes, "name": name_for_method(experiment, name, instead_of=experiment.method)})
+        for name, changes in ways.items()
     ]
 
 
@@ -98,8 +108,8 @@ def _run_each(
         except UsageError as error:
             if not (skip_unfit and done):
                 raise
-            skipped[experiment.method] = str(error)
-            click.echo(f"{experiment.method} is left out: {error}", err=True)
+            skipped[experiment.way] = str(error)
+            click.echo(f"{experiment.way} is left out: {error}", err=True)
     tables = tabulate(done, skipped)
     if document is not None:
         write_tables(tables, document)
@@ -123,7 +133,11 @@ def _print(tables: Sequence[Table], narrow: Collection[str]) -> None:
             title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
         )
         for place in places:
-            shown.add_column(table.columns[place], justify="right" if _are_numbers(table, place) else "left")
+            # Where the place is short, a word takes several lines; a number stays whole.
+            number = _are_numbers(table, place)
+            shown.add_column(
+                table.columns[place], justify="right" if number else "left", no_wrap=number, overflow="fold"
+            )
         for line in table.rows:
             shown.add_row(*(Text(str(line[place])) for place in places))
         console.print(shown)

@@ -22,4 +22,15 @@ ASKING: Registry[Callable[[Form, Sequence[Row]], Form]] = Registry(
 )
 """For methods that change how the model is asked: from the base's form and the training rows to the new form."""
 
-__all__ = ["ASKING", "METHODS", "Adapted", "Course", "Method"]
+FITTING: Registry[Callable[[Course], None]] = Registry(
+    "need of a method",
+    {
+        "prompt": "harness.methods.prompt:require_fit",
+        "lora": "harness.methods.lora:require_fit",
+        "adapters": "harness.methods.adapters:require_fit",
+        "rlhf": "harness.methods.rlhf.tune:require_fit",
+    },
+)
+"""For methods that do not fit every model, task or setting: raises a `UsageError` before anything is scored."""
+
+__all__ = ["ASKING", "FITTING", "METHODS", "Adapted", "Course", "Method"]

@@ -36,3 +36,4 @@ def make_config(experiment: Experiment, model: PreTrainedModel) -> BottleneckCon
 
 
 tune = PeftMethod(name="adapters", make_config=make_config)
+require_fit = tune.require_fit

@@ -6,13 +6,18 @@ base. It is folded into the weights by ``merge_and_unload`` of the tuned model.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+
 from peft import LoraConfig
 from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
 from transformers import PreTrainedModel
 
 from harness.config import Experiment
 from harness.errors import SettingsError
+from harness.methods.method import Course
 from harness.methods.parameter_efficient import PeftMethod, list_linear_layers
+from harness.methods.quantization import quantize, require_bitsandbytes
 
 QUERY_AND_VALUE = (("query", "value"), ("q_proj", "v_proj"), ("q", "v"), ("query_key_value",), ("c_attn",))
 """What the first paper adapts, by the names that it has in architectures that PEFT does not know."""
@@ -60,4 +65,24 @@ def find_targets(model: PreTrainedModel) -> str | list[str]:
     )
 
 
-tune = PeftMethod(name="lora", make_config=make_config)
+def make_base(experiment: Experiment, model: PreTrainedModel, heads: Sequence[str]) -> PreTrainedModel:
+    """A copy of the base, its linear layers in four bits where the settings say so.
+
+    Raises:
+        SettingsError: bitsandbytes does not run here.
+    """
+    return copy.deepcopy(model) if experiment.lora.quantization == "none" else quantize(model, heads)
+
+
+def require_fit(course: Course) -> None:
+    """Make sure that the model has the layers that are meant, and that they can be quantised.
+
+    Raises:
+        SettingsError: it has not, or they cannot.
+    """
+    if course.form.experiment.lora.quantization != "none":
+        require_bitsandbytes()
+    tune.require_fit(course)
+
+
+tune = PeftMethod(name="lora", make_config=make_config, make_base=make_base)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,12 @@ from harness.methods.method import Adapted, Course
 from harness.training import fine_tune
 
 MakeConfig = Callable[[Experiment, PreTrainedModel], PeftConfig]
+MakeBase = Callable[[Experiment, PreTrainedModel, Sequence[str]], PreTrainedModel]
+
+
+def copy_base(experiment: Experiment, model: PreTrainedModel, heads: Sequence[str]) -> PreTrainedModel:
+    """The base as it is, in a copy."""
+    return copy.deepcopy(model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +40,12 @@ class PeftMethod:
     Args:
         name: the method's, and that of its group of settings, which has a ``learning_rate_factor``.
         make_config: from the experiment and the base to PEFT's settings.
+        make_base: from the experiment, the base and the names of its heads to the copy that the adapter is put into.
     """
 
     name: str
     make_config: MakeConfig
+    make_base: MakeBase = copy_base
 
     def __call__(self, model: PreTrainedModel, course: Course, settings: TrainingSettings) -> Adapted:
         """Train an adapter on a copy of ``model``.
@@ -50,12 +58,7 @@ class PeftMethod:
         wrapped = self.wrap(model, course.form, seed=settings.seed)
         trained = self.train(wrapped, course, course.form.experiment, settings)
         require_only_adapter_moved(wrapped, trained.model)
-        return Adapted(
-            model=trained.model,
-            losses=trained.losses,
-            trainable_parameters=trained.trainable_parameters,
-            facts={"adapter_bytes": measure_bytes(trained.model)},
-        )
+        return finish(trained)
 
     def wrap(self, model: PreTrainedModel, form: Form, *, seed: int) -> PeftModel:
         """A copy of ``model`` with a fresh adapter, drawn from the seed.
@@ -64,12 +67,29 @@ class PeftMethod:
             SettingsError: no layer is meant, or the layers cannot have such an adapter.
         """
         config = self.make_config(form.experiment, model)
+        return self._put_in(self.freeze(model, form), config, form, seed=seed)
+
+    def freeze(self, model: PreTrainedModel, form: Form) -> PreTrainedModel:
+        """A copy of ``model`` as it stands frozen below the adapter."""
+        return self.make_base(form.experiment, model, find_heads(model, form))
+
+    def require_fit(self, course: Course) -> None:
+        """Make sure that the model has the layers that are meant, without copying a weight.
+
+        Raises:
+            SettingsError: it has not.
+        """
+        model, form = course.loaded.model, course.form
+        self._put_in(sketch(model), self.make_config(form.experiment, model), form, seed=0)
+
+    def _put_in(self, model: PreTrainedModel, config: PeftConfig, form: Form, *, seed: int) -> PeftModel:
+        """The model itself with a fresh adapter in it."""
         config.task_type = name_task(model, form)
         config.modules_to_save = find_heads(model, form) or None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                return get_peft_model(copy.deepcopy(model), config)
+                return get_peft_model(model, config)
             except ValueError as error:  # so PEFT says that layers are not there, or of another kind
                 layers = ", ".join(list_linear_layers(model))
                 raise SettingsError(
@@ -87,6 +107,12 @@ class PeftMethod:
         """The settings with the learning rate of this method in place of that of full fine-tuning."""
         factor = getattr(experiment, self.name).learning_rate_factor
         return settings.model_copy(update={"learning_rate": settings.learning_rate * factor})
+
+
+def sketch(model: PreTrainedModel) -> PreTrainedModel:
+    """A copy of a model whose tensors have shapes and no contents."""
+    weights = {id(weight): torch.nn.Parameter(weight.to("meta")) for weight in model.parameters()}
+    return copy.deepcopy(model, memo={**weights, **{id(buffer): buffer.to("meta") for buffer in model.buffers()}})
 
 
 def find_heads(model: PreTrainedModel, form: Form) -> list[str]:
@@ -131,7 +157,7 @@ def require_only_adapter_moved(before: PeftModel, after: PreTrainedModel) -> Non
         StrayWeightsError: other weights moved.
         SameWeightsError: nothing moved.
     """
-    saved = {tensor.data_ptr() for tensor in get_peft_model_state_dict(before, save_embedding_layers=False).values()}
+    saved = {tensor.data_ptr() for tensor in _list_saved(before)}
     trained = after.state_dict()
     moved = {name for name, tensor in before.state_dict().items() if not torch.equal(tensor.cpu(), trained[name])}
     stray = sorted(name for name in moved if before.state_dict()[name].data_ptr() not in saved)
@@ -147,6 +173,30 @@ def require_only_adapter_moved(before: PeftModel, after: PreTrainedModel) -> Non
             why='The comparison would always say "no change".',
             fix="Look at the loss curve and the learning rate.",
         )
+
+
+def _list_saved(model: PeftModel) -> list[torch.Tensor]:
+    """What is saved of a model: the weights of the adapter and of the heads, or those that a soft prompt is made of."""
+    if model.active_peft_config.is_prompt_learning:
+        return list(model.prompt_encoder.parameters())
+    return list(get_peft_model_state_dict(model, save_embedding_layers=False).values())
+
+
+def finish(trained: Trained, form: Form | None = None) -> Adapted:
+    """What a method of PEFT returns: how training went, and the bytes that have to be stored beside the base.
+
+    Args:
+        trained: a model of PEFT and how it came about.
+        form: how it is asked from now on, where that is another way.
+    """
+    return Adapted(
+        model=trained.model,
+        losses=trained.losses,
+        trainable_parameters=trained.trainable_parameters,
+        held_out_losses=trained.held_out_losses,
+        form=form,
+        facts={"adapter_bytes": measure_bytes(trained.model)},
+    )
 
 
 def measure_bytes(model: PeftModel) -> int:

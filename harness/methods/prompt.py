@@ -10,11 +10,12 @@ from transformers import PreTrainedModel
 
 from harness.config import TrainingSettings
 from harness.data.rows import Row
-from harness.errors import ModelError, SettingsError
-from harness.forms import EMBEDDED, Form
+from harness.errors import SettingsError
+from harness.forms import Form
 from harness.forms.writing import Writing
 from harness.methods.demonstrations import Asker
-from harness.methods.method import Adapted, Course
+from harness.methods.method import Adapted, Course, require_writing
+from harness.methods.parameter_efficient import finish
 from harness.methods.soft_prompts import tune_soft_prompt
 
 TRIED = 100
@@ -38,10 +39,19 @@ def tune(model: PreTrainedModel, course: Course, settings: TrainingSettings) -> 
     if prompt.variant == "text":
         facts = _look_at_prompts(form, course)
         return Adapted(model=model, losses=(), trainable_parameters=0, form=form, keeps_weights=True, facts=facts)
-    trained = tune_soft_prompt(model, course, settings, prompt)
-    return Adapted(
-        model=trained.model, losses=trained.losses, trainable_parameters=trained.trainable_parameters, form=form
-    )
+    return finish(tune_soft_prompt(model, course, settings, prompt), form=form)
+
+
+def require_fit(course: Course) -> None:
+    """Make sure that the model can be prompted, and that the prompts can be written.
+
+    Raises:
+        ModelError: the model has a head and reads no prompt.
+        SettingsError: the prompt cannot be written for these rows.
+    """
+    form = ask_by_prompt(course.form, course.rows)
+    if form.ask is not None:
+        _look_at_prompts(form, course)
 
 
 def ask_by_prompt(form: Form, rows: Sequence[Row]) -> Writing:
@@ -57,28 +67,20 @@ def ask_by_prompt(form: Form, rows: Sequence[Row]) -> Writing:
     """
     experiment, task = form.experiment, form.task
     prompt = experiment.prompt
-    if not isinstance(form, Writing):
-        fitting = [EMBEDDED[kind] for kind in ("encoder-decoder", "causal") if kind in task.forms]
-        raise ModelError(
-            f'"{experiment.model.name}" cannot be prompted for the task "{task.name}": it answers by a head.',
-            why="A head reads its own input and writes no text, whatever stands before that input.",
-            fix=f"Name a model that writes, as {' or '.join(fitting)}, or another method."
-            if fitting
-            else 'Choose another method, as method = "full": no kind of model can be prompted for this task.',
-        )
+    writing = require_writing(form, "be prompted")
     labels = () if prompt.answer == "written" else experiment.data.scale or task.name_labels(rows)
     if prompt.variant != "text":
-        return replace(form, labels=labels)
-    _require_writable(form, rows)
+        return replace(writing, labels=labels)
+    _require_writable(writing, rows)
     asker = Asker(
         task=task,
-        prefix=form.prefix,
+        prefix=writing.prefix,
         settings=prompt,
         seed=experiment.training.seed,
         pool=tuple(rows),
         budget=prompt.max_prompt_tokens or experiment.encoding.max_input_tokens,
     )
-    return replace(form, ask=asker, labels=labels)
+    return replace(writing, ask=asker, labels=labels)
 
 
 def _require_writable(form: Writing, rows: Sequence[Row]) -> None:

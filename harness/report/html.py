@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.experiment import say_losses
 from harness.preparation import say_labels
 from harness.report.charts import MOST_POINTS, draw_bars, draw_forest, draw_losses, draw_scatter
 from harness.report.differences import mark_differences
@@ -17,6 +16,7 @@ from harness.report.wording import (
     say_headline,
     say_requirements,
     say_stored,
+    say_training,
     what_to_do,
 )
 from harness.tasks.labels import LabelReport
@@ -95,10 +95,8 @@ def _draw_rows(account: Account) -> dict[str, object]:
 
 
 def _describe_training(account: Account) -> dict[str, object]:
-    facts = account.facts["training"]
     return {
-        "training": f"{facts['rows']} rows, {say_losses(account.losses)}, "
-        f"{facts['trainable_parameters']:,} trainable parameters.",
+        "training": " ".join(say_training(account.facts["training"])),
         "losses": draw_losses(account.losses) if account.losses else None,
         "losses_caption": "Training loss: mean, and range, of each stretch of steps.",
         "labels": say_labels(LabelReport(**account.facts["labels"])),

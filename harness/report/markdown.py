@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.experiment import say_losses
 from harness.preparation import say_labels
 from harness.report.tables import WIDEST, pair_tables
 from harness.report.wording import (
@@ -20,6 +19,7 @@ from harness.report.wording import (
     say_headline,
     say_requirements,
     say_stored,
+    say_training,
     what_to_do,
 )
 from harness.tasks.labels import LabelReport
@@ -72,10 +72,7 @@ def write_markdown(account: Account) -> str:
         "",
         f"- Labels: {say_labels(LabelReport(**facts['labels']))}.",
         f"- Evaluation: {account.base.manifest.inputs_cut} of {len(account.rows)} inputs were cut.",
-        (
-            f"- Training: {facts['training']['rows']} rows, {say_losses(account.losses)}, "
-            f"{facts['training']['trainable_parameters']:,} trainable parameters."
-        ),
+        f"- Training: {' '.join(say_training(facts['training']))}",
         (
             f"- Model: {_code(manifest.model.name)}, {manifest.model.parameters:,} parameters; "
             f"weights of base `{weights[0]}`, of tuned `{weights[1]}`."

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 from harness.metrics.metric import Table
 from harness.pairs import Pair, compare_pairs
-from harness.report.wording import say_number
+from harness.report.wording import say_bytes, say_count, say_number
 from harness.tasks import TASKS
 
 if TYPE_CHECKING:
     from harness.experiment import Run
 
-TITLES = ("method", "base", "tuned", "delta", "interval", "trainable", "seconds", "peak memory", "on disk", "verdict")
-NARROW = ("method", "base", "tuned", "delta", "trainable", "seconds", "peak memory", "on disk", "verdict")
-"""The columns that 80 characters have room for."""
+TITLES = ("method", "tuned", "delta", "interval", "trained", "time", "memory", "on disk", "verdict")
+NARROW = tuple(title for title in TITLES if title != "tuned")
+"""The columns that 80 characters have room for; the title says what the base scored."""
 PAIR_TITLES = ("pair", "difference", "interval", "p (adj.)", "better")
-UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 def tabulate_methods(runs: Sequence[Run], skipped: Mapping[str, str]) -> tuple[Table, ...]:
@@ -27,13 +26,13 @@ def tabulate_methods(runs: Sequence[Run], skipped: Mapping[str, str]) -> tuple[T
         runs: a run for each method, on the same rows.
         skipped: method to the reason why it was not run.
     """
-    experiment = runs[0].experiment
+    experiment, base = runs[0].experiment, runs[0].base
     headline = TASKS[experiment.task].headline
-    arms = {run.experiment.method: (run.tuned, *run.others) for run in runs}
-    model = runs[0].base.manifest.model.name
+    arms = {run.experiment.way: (run.tuned, *run.others) for run in runs}
     found = [
         Table(
-            title=f"{experiment.task}, {model}: {headline}, {len(runs[0].base.rows)} rows",
+            title=f"{experiment.task}, {base.manifest.model.name}: {headline} on {len(base.rows)} rows, "
+            f"base {say_number(base.manifest.scores[headline])}",
             columns=TITLES,
             rows=tuple(_describe(run, headline) for run in runs),
         )
@@ -42,7 +41,9 @@ def tabulate_methods(runs: Sequence[Run], skipped: Mapping[str, str]) -> tuple[T
         title = f"Pairs: p is adjusted for all {len(pairs)} (sign flips, max-T); better at {experiment.gate.level:g}"
         found.append(Table(title=title, columns=PAIR_TITLES, rows=tuple(map(_describe_pair, pairs))))
     if skipped:
-        found.append(Table(title="Not run", columns=("method", "reason"), rows=tuple(skipped.items())))
+        reasons = dict.fromkeys(skipped.values())
+        rows = tuple((", ".join(name for name in skipped if skipped[name] == why), why) for why in reasons)
+        found.append(Table(title="Not run", columns=("method", "reason"), rows=rows))
     return tuple(found)
 
 
@@ -50,13 +51,12 @@ def _describe(run: Run, headline: str) -> tuple[str, ...]:
     entry = next(entry for entry in run.verdict.comparisons.tuned_base.metrics if entry.metric == headline)
     cost = run.cost
     return (
-        run.experiment.method,
-        f"{entry.against:.2f}",
-        f"{entry.candidate:.2f}",
-        f"{entry.delta:+.2f}",
+        run.experiment.way,
+        say_number(entry.candidate),
+        say_number(entry.delta, sign="+"),
         f"{say_number(entry.low)} … {say_number(entry.high)}",
-        f"{run.trainable_parameters:,}",
-        f"{run.seconds['tune'] / run.experiment.repeats:.1f}",
+        say_count(run.trainable_parameters),
+        f"{run.seconds['tune'] / run.experiment.repeats:.3g} s",
         "-" if cost is None else say_bytes(cost.peak_bytes),
         "-" if cost is None else say_bytes(cost.stored_bytes),
         str(run.verdict.comparisons.tuned_base.outcome),
@@ -71,11 +71,3 @@ def _describe_pair(pair: Pair) -> tuple[str, ...]:
         f"{pair.p:.4f}",
         pair.better or "not told apart",
     )
-
-
-def say_bytes(count: int) -> str:
-    """Bytes in the unit that leaves one to three digits before the point."""
-    for size, unit in UNITS:
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"

@@ -13,7 +13,7 @@ from rich.text import Text
 from harness.comparison import Outcome
 from harness.gate import Status
 from harness.report.facts import describe_run
-from harness.report.wording import MARKS, column_titles, metric_cells, say_stored, what_to_do
+from harness.report.wording import MARKS, column_titles, metric_cells, say_stored, say_training, what_to_do
 
 if TYPE_CHECKING:
     from harness.experiment import Run
@@ -55,6 +55,7 @@ def render_facts(facts: Facts) -> RenderableType:
         table.add_column(column, justify="left" if name else "right", no_wrap=not name, overflow="fold")
     for entry in comparison["metrics"]:
         table.add_row(*map(Text, metric_cells(entry)))
+    took = [Text(f"· {sentence}", style="dim") for sentence in say_training(facts["training"])]
     known = [Text(f"· {say_stored(other)}", style="dim") for other in stored]
     findings = [
         Text.assemble(
@@ -64,4 +65,4 @@ def render_facts(facts: Facts) -> RenderableType:
         )
         for found in facts["requirements"]
     ]
-    return Group(headline, table, *known, *findings, Text(what_to_do(facts)))
+    return Group(headline, table, *took, *known, *findings, Text(what_to_do(facts)))

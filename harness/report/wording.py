@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from harness.comparison import Outcome, size_point
@@ -28,6 +29,7 @@ LEGEND = (
 
 HUGE = 100_000
 """From here on two digits and a power of ten do: nothing sensible has such a perplexity."""
+UNITS = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 WHOLE = 1000
 """From here on numbers are shown without decimals: a table must fit 80 columns."""
 
@@ -59,6 +61,38 @@ def say_number(value: float | None, *, sign: str = "") -> str:
     if abs(value) >= HUGE:
         return f"{value:{sign}.2g}"
     return f"{value:{sign}.{2 if abs(value) < WHOLE else 0}f}"
+
+
+def say_count(count: int) -> str:
+    """A whole number with at most three digits before the point, as 1.64 M."""
+    rounded = float(f"{count:.3g}")
+    for size, unit in UNITS:
+        if rounded >= size:
+            whole = len(str(int(rounded / size)))
+            return f"{rounded / size:.{3 - whole}f} {unit}"
+    return str(count)
+
+
+def say_bytes(count: int) -> str:
+    """Bytes in the unit that leaves one to three digits before the point, as 6.56 MB."""
+    said = say_count(count)
+    return f"{said}{'' if ' ' in said else ' '}B"
+
+
+def say_training(training: Facts) -> list[str]:
+    """What was learned from, what moved and what it took, a sentence each."""
+    first, last = training["first_loss"], training["last_loss"]
+    steps = f"{training['steps']:,} steps, loss {first:.2f} → {last:.2f}" if training["steps"] else "no steps"
+    said = [f"{training['rows']} rows, {steps}, {training['trainable_parameters']:,} trainable parameters."]
+    if held := training.get("held_out_losses"):
+        best = min(range(len(held)), key=lambda epoch: math.inf if held[epoch] is None else held[epoch])
+        losses = [say_number(loss) + " (kept)" * (epoch == best) for epoch, loss in enumerate(held)]
+        said.append(f"Held-out loss after each epoch: {', '.join(losses)}.")
+    # Runs that earlier versions wrote do not know.
+    if "peak_bytes" in training:
+        peak, stored = say_bytes(training["peak_bytes"]), say_bytes(training["stored_bytes"])
+        said.append(f"Peak memory {peak} above what was taken before; {stored} to store beside the base.")
+    return said
 
 
 def say_headline(comparison: Facts) -> str:

@@ -76,3 +76,39 @@ def test_seed_draws_the_adapter() -> None:
     assert torch.equal(torch.rand(1), expected)
     _, second = wrap("lora", "tiny-llama")
     assert all(torch.equal(one, two) for one, two in zip(first.parameters(), second.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("changes", [{"lora.rslora": True}, {"lora.dora": True}, {"lora.targets": "auto"}])
+def test_variants_start_as_the_base_and_merge(changes: dict[str, object]) -> None:
+    """New they are the base (DoRA up to the rounding of its lengths), off they are it to the bit, merged they stay."""
+    base, wrapped = wrap("lora", "tiny-llama", **changes)
+    torch.testing.assert_close(logits_of(wrapped), logits_of(base), atol=1e-5, rtol=1e-5)
+    tuned = logits_of(excite(wrapped, "lora_B"))
+    assert not torch.allclose(tuned, logits_of(base), atol=1e-2)
+    with wrapped.disable_adapter():
+        assert torch.equal(logits_of(wrapped), logits_of(base))
+    # The matrices are added up in another order: a few roundings of float32 in logits of about ten.
+    torch.testing.assert_close(logits_of(copy.deepcopy(wrapped).merge_and_unload()), tuned, atol=1e-4, rtol=1e-4)
+
+
+def test_several_adapters_are_switched_and_summed() -> None:
+    """Each alone is itself, both together add their changes to a layer, and removing one leaves the other."""
+    base, wrapped = wrap("lora", "tiny-llama")
+    wrapped.add_adapter("other", wrapped.peft_config["default"])
+    excite(wrapped, "lora_B.default")
+    excite(wrapped, "lora_B.other", seed=1)
+    first = logits_of(wrapped)
+    wrapped.base_model.set_adapter(["default", "other"])
+    layer = next(iter(adapted_layers(wrapped).values()))
+    values = torch.randn(3, layer.in_features)
+    hidden, both, changes = layer.base_layer(values), layer(values), []
+    for name in ("default", "other"):
+        layer.set_adapter(name)
+        changes.append(layer(values) - hidden)
+    assert not torch.allclose(changes[0], changes[1], atol=1e-3)
+    torch.testing.assert_close(both, hidden + sum(changes), atol=1e-5, rtol=1e-5)
+    wrapped.set_adapter("default")
+    assert torch.equal(logits_of(wrapped), first)
+    wrapped.delete_adapter("other")
+    assert torch.equal(logits_of(wrapped), first)
+    assert not torch.allclose(first, logits_of(base), atol=1e-3)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +23,12 @@ from harness.gate import judge
 from harness.report.account import give_account
 from harness.report.facts import describe_run
 from harness.report.folder import require_writable, write_run
+from harness.report.html import write_html
 from harness.report.markdown import write_markdown
 from harness.report.terminal import print_run
 from harness.report.wording import say_headline
 from harness.requirements import parse_requirement
+from harness.tuning import Cost
 from tests.arms import make_arm
 from tests.runs import make_run
 
@@ -52,6 +56,24 @@ def test_terminal_says_headline_table_requirements_and_next_step(better: Run) ->
     ]
     assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_every_report_says_what_training_took(better: Run) -> None:
+    """Parameters, held-out losses with the epoch that was kept, peak memory and bytes to store stand in all three."""
+    run = dataclasses.replace(
+        better,
+        trainable_parameters=135_168,
+        cost=Cost(peak_bytes=180_000_000, stored_bytes=555_000),
+        held_out_losses=(2.5, math.inf, 1.25, 1.5),
+    )
+    account = give_account(run)
+    shown = (render(run, width=300), write_markdown(account), re.sub(r"<[^>]+>", "", write_html(account)))
+    for text in shown:
+        assert "1 rows, 2 steps, loss 3.00 → 1.00, 135,168 trainable parameters." in text
+        assert "Held-out loss after each epoch: 2.50, -, 1.25 (kept), 1.50." in text
+        assert "Peak memory 180 MB above what was taken before; 555 kB to store beside the base." in text
+    assert "Held-out" not in render(better)
+    assert "Peak memory" not in render(better)
 
 
 def test_few_rows_show_no_invented_numbers() -> None:

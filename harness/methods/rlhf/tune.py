@@ -12,10 +12,9 @@ from transformers import PreTrainedModel
 from harness.config import RlhfSettings, TrainingSettings
 from harness.data.rows import Row
 from harness.device import choose_device
-from harness.errors import DataError, SettingsError
-from harness.forms.writing import Writing
+from harness.errors import DataError
 from harness.lesson import Lesson
-from harness.methods.method import Adapted, Course
+from harness.methods.method import Adapted, Course, require_writing
 from harness.methods.rlhf import causal, dpo, rloo
 from harness.methods.rlhf.measure import Ruler
 from harness.methods.rlhf.pairs import EncodedPair, Pair, encode_pairs, make_pairs, read_pairs
@@ -36,7 +35,8 @@ def tune(model: PreTrainedModel, course: Course, settings: TrainingSettings) -> 
         settings: those of the supervised start, the epochs apart.
 
     Raises:
-        SettingsError: this cannot be done with this model or these rows.
+        ModelError: the model has a head and writes no text.
+        SettingsError: the reward cannot judge these rows.
         DataError: there are too few rows, or the pairs cannot be read.
     """
     plan = _plan(model, course)
@@ -64,6 +64,17 @@ def tune(model: PreTrainedModel, course: Course, settings: TrainingSettings) -> 
     )
 
 
+def require_fit(course: Course) -> None:
+    """Make sure that the method can be used with this model and these rows.
+
+    Raises:
+        ModelError: the model has a head and writes no text.
+        SettingsError: the reward cannot judge these rows.
+        DataError: there are too few rows, or the pairs cannot be read.
+    """
+    _plan(course.loaded.model, course)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
     """What is learned from and what is not.
@@ -86,12 +97,7 @@ class _Plan:
 def _plan(model: PreTrainedModel, course: Course) -> _Plan:
     """Look at all that can be wrong before anything is trained."""
     settings = course.form.experiment.rlhf
-    if not isinstance(course.form, Writing):
-        raise SettingsError(
-            f'The method rlhf rewards texts, and the model "{course.loaded.name}" writes none: it has a head for '
-            f"{course.form.task.name}.",
-            fix='Use method = "full", or a model that writes, as tiny-t5.',
-        )
+    require_writing(course.form, "be rewarded")
     if not model.config.is_encoder_decoder:
         causal.require_trl()
     practice, unseen = _part(course.rows, settings.held_out, "training rows")
