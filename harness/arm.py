@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SkipValidation, ValidationError, model_validator
 
 from harness.config import Settings
 from harness.errors import BaselineError
-from harness.fingerprint import hash_json, hash_text
+from harness.fingerprint import hash_json, hash_list
+from harness.spool import Spool
 from harness.views import VIEWS
 
 MANIFEST_FILE = "manifest.json"
@@ -94,17 +97,25 @@ class ScoredRow(Settings):
 
 
 class Arm(Settings):
-    """One model scored on one set of rows."""
+    """One model scored on one set of rows, which may be on disk."""
 
     manifest: Manifest
-    rows: tuple[ScoredRow, ...]
+    rows: Annotated[Sequence[ScoredRow], SkipValidation]
 
     @model_validator(mode="after")
     def _rows_are_those_of_the_manifest(self) -> Self:
-        if hash_ids([(row.id, row.hash) for row in self.rows]) != self.manifest.rows:
+        columns = {metric: array("d") for metric in self.manifest.metrics}
+
+        def look() -> Iterator[tuple[str, str]]:
+            for row in self.rows:
+                for metric, column in columns.items():
+                    column.append(row.scores.get(metric, math.nan))
+                yield row.id, row.hash
+
+        if hash_ids(look()) != self.manifest.rows:
             raise ValueError("its rows are not those that the manifest names")
-        for metric in self.manifest.metrics:
-            mean = mean_score([row.scores.get(metric, math.nan) for row in self.rows])
+        for metric, column in columns.items():
+            mean = mean_score(column)
             stated = self.manifest.scores.get(metric, math.nan)
             if not abs(mean - stated) < TOLERANCE:
                 raise ValueError(f"the mean of its rows' {metric} is {mean}, and the manifest says {stated}")
@@ -113,7 +124,7 @@ class Arm(Settings):
     @property
     def outputs_hash(self) -> str:
         """SHA-256 over all outputs, in order."""
-        return hash_json([row.output for row in self.rows])
+        return hash_list(row.output for row in self.rows)
 
     def _repr_html_(self) -> str:
         """How it shows itself in a notebook."""
@@ -121,16 +132,21 @@ class Arm(Settings):
 
     def score_matrix(self, metrics: tuple[str, ...]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
         """Scores as (rows, metrics) float64."""
-        return np.array([[row.scores[metric] for metric in metrics] for row in self.rows], dtype=np.float64)
+        scores = (row.scores[metric] for row in self.rows for metric in metrics)
+        return np.fromiter(scores, np.float64, len(self.rows) * len(metrics)).reshape(len(self.rows), len(metrics))
 
     def write(self, folder: Path) -> None:
         """Write the arm into a folder as sorted JSON and JSON lines, one row a line."""
-        lines = "".join(json.dumps(row.model_dump(), sort_keys=True, ensure_ascii=False) + "\n" for row in self.rows)
-        content = {"manifest": self.manifest.model_dump(), "rows_sha256": hash_text(lines)}
+        folder.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        with (folder / ROWS_FILE).open("wb") as file:
+            for row in self.rows:
+                line = json.dumps(row.model_dump(), sort_keys=True, ensure_ascii=False).encode() + b"\n"
+                digest.update(line)
+                file.write(line)
+        content = {"manifest": self.manifest.model_dump(), "rows_sha256": digest.hexdigest()}
         content["sha256"] = hash_json(content)
         text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / ROWS_FILE).write_text(lines, encoding="utf-8", newline="\n")
         (folder / MANIFEST_FILE).write_text(text, encoding="utf-8", newline="\n")
 
     @classmethod
@@ -142,11 +158,12 @@ class Arm(Settings):
         """
         manifest_path, rows_path = folder / MANIFEST_FILE, folder / ROWS_FILE
         content = _read_json(manifest_path)
-        lines = _read_text(rows_path)
+        rows_hash = _hash_file(rows_path)
         _require(content.pop("sha256", None) == hash_json(content), manifest_path)
-        _require(content.get("rows_sha256") == hash_text(lines), rows_path)
+        _require(content.get("rows_sha256") == rows_hash, rows_path)
         try:
-            rows = tuple(ScoredRow.model_validate_json(line) for line in lines.split("\n")[:-1])
+            with rows_path.open("rb") as lines:
+                rows = Spool(ScoredRow.model_validate_json(line) for line in lines)
             return cls(manifest=Manifest.model_validate(content["manifest"]), rows=rows)
         except (ValidationError, KeyError) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "the manifest is missing"
@@ -157,9 +174,9 @@ class Arm(Settings):
             ) from error
 
 
-def hash_ids(rows: Sequence[tuple[str, str]]) -> str:
+def hash_ids(rows: Iterable[tuple[str, str]]) -> str:
     """SHA-256 over the (id, content hash) of rows, in order."""
-    return hash_json([list(row) for row in rows])
+    return hash_list(rows)
 
 
 def mean_score(values: Sequence[float]) -> float:
@@ -170,12 +187,21 @@ def mean_score(values: Sequence[float]) -> float:
 def _read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        raise BaselineError(f"{path} is missing.", fix="Restore it from git, or accept a new run.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise BaselineError(
-            f"{path} cannot be read: {error}.", fix="Restore it from git, or accept a new run."
-        ) from error
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> BaselineError:
+    seen = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
+    return BaselineError(f"{path} {seen}.", fix="Restore it from git, or accept a new run.")
+
+
+def _hash_file(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def _read_json(path: Path) -> dict[str, object]:

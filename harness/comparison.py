@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -194,10 +194,12 @@ def _weigh(pairs: Sequence[tuple[Arm, Arm]], names: tuple[str, ...], settings: G
         return Evidence(deltas=np.zeros((0, len(pairs), 0)), yes_no=(), level=settings.level, flips=settings.flips)
     ours = np.stack([one.score_matrix(names) for one, _ in pairs], axis=1)
     theirs = np.stack([other.score_matrix(names) for _, other in pairs], axis=1)
-    yes_no = tuple(is_yes_no(np.hstack([ours[:, :, m], theirs[:, :, m]])) for m in range(len(names)))
+    yes_no = tuple(is_yes_no(ours[:, :, m], theirs[:, :, m]) for m in range(len(names)))
     directions = np.array([-1.0 if name in pairs[0][0].manifest.lower_is_better else 1.0 for name in names])
+    ours -= theirs
+    ours *= directions
     return Evidence(
-        deltas=(ours - theirs) * directions,
+        deltas=ours,
         yes_no=yes_no,
         level=settings.level,
         flips=settings.flips,
@@ -254,8 +256,12 @@ def _describe_metrics(
 
 def _count_changed(pairs: Sequence[tuple[Arm, Arm]]) -> int:
     """In how many rows any seed says something else than its counterpart."""
-    outputs = [([row.output for row in one.rows], [row.output for row in other.rows]) for one, other in pairs]
-    return sum(any(one[row] != other[row] for one, other in outputs) for row in range(len(pairs[0][0].rows)))
+    changes = [_list_changes(one, other) for one, other in pairs]
+    return sum(any(row) for row in zip(*changes, strict=True))
+
+
+def _list_changes(one: Arm, other: Arm) -> Iterator[bool]:
+    return (ours.output != theirs.output for ours, theirs in zip(one.rows, other.rows, strict=True))
 
 
 def _judge(metrics: Sequence[MetricDelta], changed: int, settings: GateSettings) -> Outcome:

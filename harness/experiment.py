@@ -25,6 +25,7 @@ from harness.preparation import Audit, Say, parse_requirements, prepare, require
 from harness.probes import CheckReport, judge_checks, judge_speed
 from harness.requirements import Kind
 from harness.scoring import say_scores, score_arm, settle_engine, time_engine
+from harness.spool import Spool, in_parts
 from harness.tasks import TASKS
 from harness.tasks.labels import LabelReport
 from harness.tasks.task import Collator, EncodedRow, flatten
@@ -211,7 +212,7 @@ def judge_again(done: Run, baseline: Baseline | None) -> Run:
 
 
 def _list_tables(scorer: Scorer, arm: Arm, splits: Splits) -> tuple[Table, ...]:
-    return scorer.tables([Output(text=row.output) for row in arm.rows], splits.eval)
+    return scorer.tables(Spool(Output(text=row.output) for row in arm.rows), splits.eval)
 
 
 def make_course(
@@ -258,4 +259,4 @@ def require_trainable(experiment: Experiment, loaded: LoadedModel, course: Cours
 def ask_as(trained: Trained, tuned: LoadedModel, rows: Sequence[Row]) -> dict[str, Any]:
     """How the tuned model is asked, where that is not the base's way: another form, and the rows encoded by it."""
     form = getattr(trained, "form", None)
-    return {} if form is None else {"form": form, "encoded": form.encode(rows, tuned)}
+    return {} if form is None else {"form": form, "encoded": in_parts(lambda part: form.encode(part, tuned), rows)}

@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,20 @@ def hash_text(text: str) -> str:
 
 def hash_json(value: object) -> str:
     """SHA-256 of a value's canonical JSON form (sorted keys, no blanks), 64 hex digits."""
-    return hash_text(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+    return hash_text(_write_json(value))
+
+
+def hash_list(values: Iterable[object]) -> str:
+    """`hash_json` of a list, however long: its values are met one by one."""
+    digest = hashlib.sha256(b"[")
+    for number, value in enumerate(values):
+        digest.update((b"," if number else b"") + _write_json(value).encode("utf-8", "surrogatepass"))
+    digest.update(b"]")
+    return digest.hexdigest()
+
+
+def _write_json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def hash_weights(model: torch.nn.Module) -> str:

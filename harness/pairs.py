@@ -77,7 +77,7 @@ def compare_scores(
         return ()
     evidence = Evidence(
         deltas=np.stack([scores[one] - scores[other] for one, other in names], axis=2),
-        yes_no=tuple(is_yes_no(np.hstack([scores[one], scores[other]])) for one, other in names),
+        yes_no=tuple(is_yes_no(scores[one], scores[other]) for one, other in names),
         level=settings.level,
         flips=settings.flips,
     )

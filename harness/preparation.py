@@ -15,6 +15,7 @@ from harness.metrics import METRICS
 from harness.metrics.scorer import Scorer, choose_scores
 from harness.probes import CheckReport
 from harness.requirements import Kind, Requirement, parse_requirement
+from harness.spool import in_parts
 from harness.tasks import TASKS
 from harness.tasks.labels import LabelReport
 from harness.tasks.task import Collator, EncodedRow
@@ -87,7 +88,8 @@ def prepare(experiment: Experiment, splits: Splits, *, audit: Audit | None, cloc
         head = f", {loaded.fresh:,} of them of a new head" * bool(loaded.fresh)
         say(f"model {base.name}: {base.parameters:,} parameters{head}, sha256 {base.weights[:8]}…")
     with clock.stage("encode"):
-        train, evaluation = form.encode(splits.train, loaded), form.encode(splits.eval, loaded)
+        train = form.encode(splits.train, loaded)
+        evaluation = in_parts(lambda rows: form.encode(rows, loaded), splits.eval)
         collator = form.make_collator(loaded)
         labels = form.audit(splits.train, train, loaded, collator)
         say(f"labels: {say_labels(labels)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ from harness.generation import AUTO, ENGINES, REFERENCE
 from harness.generation.auto import Choice, choose_engine
 from harness.generation.engine import Resolved
 from harness.generation.speed import SpeedRatio, measure_speed
+from harness.metrics.metric import Output
 from harness.metrics.scorer import Scorer
+from harness.spool import Spool, in_parts
 from harness.statistics import Evidence
 
 if TYPE_CHECKING:
@@ -56,9 +59,8 @@ def score_arm(
         method: how the weights were changed; nothing for the base.
         choice: how the engine was chosen, where it was.
     """
-    outputs = form.predict(loaded, splits.eval, encoded, settings)
-    found = scorer.score(outputs, splits.eval)
-    rounded = {name: values.round(SCORE_DIGITS).tolist() for name, values in found.items()}
+    outputs = in_parts(lambda rows, ids: form.predict(loaded, rows, ids, settings), splits.eval, encoded)
+    rounded = _score(scorer, outputs, splits.eval)
     manifest = Manifest(
         experiment=experiment.name,
         role=role,
@@ -79,13 +81,18 @@ def score_arm(
         environment=describe_environment(),
         scores={name: mean_score(values) for name, values in rounded.items()},
     )
-    rows = tuple(
+    rows = Spool(
         ScoredRow(
             id=row.id, hash=row.hash, output=output.text, scores={name: values[n] for name, values in rounded.items()}
         )
         for n, (row, output) in enumerate(zip(splits.eval, outputs, strict=True))
     )
     return Arm(manifest=manifest, rows=rows)
+
+
+def _score(scorer: Scorer, outputs: Sequence[Output], rows: Sequence[Row]) -> dict[str, array[float]]:
+    """Every score of every row, as an arm keeps it."""
+    return {name: array("d", values.round(SCORE_DIGITS)) for name, values in scorer.score(outputs, rows).items()}
 
 
 def _describe_method(experiment: Experiment) -> dict[str, Any]:

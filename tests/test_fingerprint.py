@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForSeq2SeqLM
 
-from harness.fingerprint import LIBRARIES, describe_environment, hash_json, hash_text, hash_weights
+from harness.fingerprint import LIBRARIES, describe_environment, hash_json, hash_list, hash_text, hash_weights
 from harness.models.loading import LoadedModel
 
 JSON = st.recursive(
@@ -24,6 +24,12 @@ JSON = st.recursive(
 def test_json_hash_survives_a_round_trip(value: object) -> None:
     """A value read back from JSON has the hash it had."""
     assert hash_json(json.loads(json.dumps(value))) == hash_json(value)
+
+
+@given(st.lists(JSON))
+def test_a_list_met_one_by_one_has_the_hash_of_the_list(values: list[object]) -> None:
+    """So what is on disk has the hash that stored baselines know."""
+    assert hash_list(iter(values)) == hash_json(values)
 
 
 @given(st.text(), st.text())

@@ -8,12 +8,13 @@ from harness.config import DataSettings
 from harness.data.columns import Teller
 from harness.data.rows import NAMED, Row, Splits
 from harness.errors import DataError
+from harness.spool import Spool
 
 NAMED_LABELS = 12
 """How many labels an error message names."""
 
 
-def put_new_labels_first(rows: list[Row], settings: DataSettings, reader: Teller) -> list[Row]:
+def put_new_labels_first(rows: Spool[Row], settings: DataSettings, reader: Teller) -> Spool[Row]:
     """Move the first row of each label to the front, so that a label which evaluates also trains.
 
     Of 77 labels, 240 rows drawn blindly miss three or four. Where few labels are common, hardly a row moves; where
@@ -22,13 +23,13 @@ def put_new_labels_first(rows: list[Row], settings: DataSettings, reader: Teller
     if settings.scale is not None or not reader.name_labels(rows):
         return rows
     seen: set[str] = set()
-    first: list[Row] = []
-    rest: list[Row] = []
-    for row in rows:
+    first: list[int] = []
+    rest: list[int] = []
+    for place, row in enumerate(rows):
         labels = set(reader.labels_of(row))
-        (rest if labels <= seen else first).append(row)
+        (rest if labels <= seen else first).append(place)
         seen |= labels
-    return first + rest
+    return rows.take(first + rest)
 
 
 def require_known_labels(splits: Splits, settings: DataSettings, reader: Teller) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+
+import numpy as np
 
 from harness.errors import DataError, OverlapError
-from harness.fingerprint import hash_json, hash_text
+from harness.fingerprint import hash_json, hash_list, hash_text
+from harness.spool import PART, Spool
 
 NAMED = 5
 """How many rows an error message names."""
 
+MOST_START = (1 << 64) - 1
+"""The first 64 bits of a hash at most."""
 Span = tuple[int, int]
 """A part of a text: where it starts, and the first character behind it."""
 
@@ -86,8 +92,8 @@ class Splits:
         DataError: a split is empty, or two rows of a split have the same id.
     """
 
-    train: tuple[Row, ...]
-    eval: tuple[Row, ...]
+    train: Sequence[Row]
+    eval: Sequence[Row]
 
     def __post_init__(self) -> None:
         for name, rows in (("training", self.train), ("evaluation", self.eval)):
@@ -100,7 +106,7 @@ class Splits:
 
 def hash_rows(rows: Iterable[Row]) -> str:
     """SHA-256 over the ids and contents of rows, in order: the ledger's fingerprint."""
-    return hash_json([[row.id, row.hash] for row in rows])
+    return hash_list([row.id, row.hash] for row in rows)
 
 
 def write_ledger(splits: Splits) -> str:
@@ -112,14 +118,37 @@ def write_ledger(splits: Splits) -> str:
     )
 
 
-def draw_rows(rows: Iterable[Row], count: int, *, seed: int) -> list[Row]:
+def draw_rows(rows: Iterable[Row], count: int, *, seed: int) -> Spool[Row]:
     """Draw ``count`` rows: those whose hash of seed and id is smallest, in the order of that hash.
 
     So the draw is the same on every platform, and a row that is added to the source moves at most one other out. The
-    rows are streamed; only the drawn ones are kept. Where rows ask about passages, whole passages are drawn, so that
-    the order can be cut between two of them.
+    rows are streamed; on disk are little more than the drawn ones. Where rows ask about passages, whole passages are
+    drawn, so that the order can be cut between two of them.
     """
-    return heapq.nsmallest(count, rows, key=lambda row: (hash_text(f"{seed}/{row.passage or row.id}"), row.id))
+
+    def hash_row(row: Row) -> str:
+        return hash_text(f"{seed}/{row.passage or row.id}")
+
+    kept: Spool[Row] = Spool()
+    # Of a hash 64 bits stay in memory; where they tie, the rows are asked again.
+    starts, places = array("Q"), array("q")
+    last = MOST_START
+    for row in rows:
+        start = int(hash_row(row)[:16], 16)
+        if start > last:
+            continue
+        starts.append(start)
+        places.append(len(kept))
+        kept.append(row)
+        if len(starts) == 2 * count + PART:
+            last = sorted(starts)[count - 1]
+            inside = [number for number, start in enumerate(starts) if start <= last]
+            starts, places = array("Q", [starts[n] for n in inside]), array("q", [places[n] for n in inside])
+    order: list[int] = []
+    for _, equal in groupby(sorted(range(len(starts)), key=starts.__getitem__), key=starts.__getitem__):
+        tied = [places[number] for number in equal]
+        order += tied if len(tied) == 1 else sorted(tied, key=lambda place: (hash_row(kept[place]), kept[place].id))
+    return kept.take(order[:count])
 
 
 def find_cut(rows: Sequence[Row], wanted: int) -> int:
@@ -147,15 +176,23 @@ def drop_duplicates(rows: Iterable[Row], *, apart_from: Sequence[Row] = ()) -> I
 
     None of them is equal to one of ``apart_from`` or asks about the same passage.
     """
-    seen = {row.normalised_hash for row in apart_from}
+
+    def name(row: Row) -> bytes:
+        # Half of the hash takes less than half of the memory, and is as good.
+        return bytes.fromhex(row.normalised_hash[:32])
+
+    seen = set(map(name, apart_from))
     passages = {row.passage for row in apart_from if row.passage}
     for row in rows:
-        if row.normalised_hash not in seen and row.passage not in passages:
-            seen.add(row.normalised_hash)
+        if (named := name(row)) not in seen and row.passage not in passages:
+            seen.add(named)
             yield row
 
 
 def _require_unique_ids(name: str, rows: Sequence[Row]) -> None:
+    # Almost always the hashes tell all ids apart, in a fraction of the memory.
+    if len(np.unique(np.fromiter((hash(row.id) for row in rows), np.int64, len(rows)))) == len(rows):
+        return
     seen: set[str] = set()
     for row in rows:
         if row.id in seen:

@@ -15,6 +15,7 @@ from harness.data.newsroom import draw_event
 from harness.data.rows import Row, Splits, draw_rows, drop_duplicates, find_cut
 from harness.errors import DataError, SettingsError
 from harness.hub import looks_like_hub_name
+from harness.spool import Spool
 
 NEWSROOM = "newsroom"
 
@@ -37,9 +38,10 @@ def load_splits(settings: DataSettings, reader: Teller) -> Splits:
         drawn = put_new_labels_first(_draw(settings, reader, settings.source, settings.split, count), settings, reader)
         # Where there are fewer rows than asked for, both splits shrink alike.
         train_rows = find_cut(drawn, len(drawn) * settings.train_rows // count)
-        train, evaluation = drawn[:train_rows], drawn[train_rows:]
+        train: Sequence[Row] = drawn[:train_rows]
+        evaluation = drawn[train_rows:]
     else:
-        train = _draw(settings, reader, settings.source, settings.split, settings.train_rows)
+        train = tuple(_draw(settings, reader, settings.source, settings.split, settings.train_rows))
         evaluation = _draw(
             settings,
             reader,
@@ -48,14 +50,14 @@ def load_splits(settings: DataSettings, reader: Teller) -> Splits:
             settings.eval_rows,
             apart_from=train if settings.deduplicate else (),
         )
-    splits = Splits(train=tuple(train), eval=tuple(evaluation))
+    splits = Splits(train=tuple(train), eval=evaluation)
     require_known_labels(splits, settings, reader)
     return splits
 
 
 def _draw(
     settings: DataSettings, reader: Teller, source: str, split: str, count: int, *, apart_from: Sequence[Row] = ()
-) -> list[Row]:
+) -> Spool[Row]:
     """``count`` rows of a source, drawn by the seed, none of them among ``apart_from``."""
     if source == NEWSROOM:
         return newsroom_rows(reader, count, settings.seed)
@@ -83,12 +85,12 @@ def read_source(source: str, settings: DataSettings, reader: Reader, *, split: s
     return read_hub(source, settings, reader, split=split)
 
 
-def newsroom_rows(reader: Teller, count: int, seed: int) -> list[Row]:
+def newsroom_rows(reader: Teller, count: int, seed: int) -> Spool[Row]:
     """Generated events as a task tells them; row ``n`` is the same however many are asked for."""
-    return [reader.tell(draw_event(seed, index)) for index in range(count)]
+    return Spool(reader.tell(draw_event(seed, index)) for index in range(count))
 
 
-def further_rows(settings: DataSettings, reader: Teller, count: int) -> list[Row]:
+def further_rows(settings: DataSettings, reader: Teller, count: int) -> Sequence[Row]:
     """Rows of the newsroom that stand behind those of both splits, and so in neither.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -68,7 +68,7 @@ class Account:
     experiment: Experiment
     base: Arm
     tuned: Arm
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     losses: tuple[float, ...]
     checks: tuple[CheckLine, ...] = ()
 

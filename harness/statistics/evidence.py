@@ -51,7 +51,7 @@ class Evidence:
     @cached_property
     def by_row(self) -> Floats:
         """(rows, metrics) float64, the mean over the seeds."""
-        mean: Floats = self.deltas.mean(axis=1)
+        mean: Floats = self.deltas.mean(axis=1) if self.seeds > 1 else self.deltas[:, 0]
         return mean
 
     @cached_property

@@ -20,6 +20,8 @@ Alternative = Literal["two-sided", "greater", "less"]
 
 BLOCK = 64
 """Flips that are in memory at a time; it changes no result."""
+SPAN = 1 << 14
+"""Rows that are in memory at a time, beside their deltas; whole words of 64. It changes no result."""
 TIE = 1e-9
 """Statistics closer than this are equal: decimal scores are not exact in binary."""
 
@@ -63,7 +65,7 @@ class Flips:
         observed, largest = self._statistics(alternative, shift)
         reached = (largest[..., None] >= observed - TIE).sum(axis=0)
         p: Floats = reached / len(largest) if self.exact else (reached + 1) / (len(largest) + 1)
-        return np.where(((self.deltas + shift) ** 2).sum(axis=0) > 0, p, 1.0)
+        return np.where(self._square(shift) > 0, p, 1.0)
 
     def first_metrics(self, count: int) -> Flips:
         """The same flips for the first metrics alone."""
@@ -105,11 +107,16 @@ class Flips:
             return -math.inf, math.inf
         return float(typical[outside - 1]), float(typical[-outside])
 
+    def _square(self, shift: float | Floats) -> Floats:
+        """Each metric's sum of squares."""
+        shifted = self.deltas + shift
+        total: Floats = np.square(shifted, out=shifted).sum(axis=0)
+        return total
+
     def _statistics(self, alternative: Alternative, shift: float | Floats) -> tuple[Floats, Floats]:
         """Each metric's z as (..., metrics), and the largest of each flip as (flips, ...)."""
         rows = len(self.deltas)
-        shifted = self.deltas + shift
-        scale = np.sqrt((shifted**2).sum(axis=0))
+        scale = np.sqrt(self._square(shift))
         scale = np.where(scale > 0, scale, np.inf)
         total = self.deltas.sum(axis=0)
         unflipped = (rows - 2 * self.counts).reshape(-1, *[1] * (self.deltas.ndim - 1))
@@ -131,12 +138,16 @@ def draw_flips(deltas: Floats, *, flips: int, seed: int = 0) -> Flips:
     """
     rows = len(deltas)
     whole, exponent = _to_whole_numbers(deltas.reshape(rows, -1))
-    counted = np.hstack([whole, np.ones((rows, 1))])
     exact = rows < flips.bit_length()
-    subsets = _all_subsets(rows) if exact else _random_subsets(rows, flips, seed)
-    sums = np.concatenate([block @ counted for block in subsets])
+    sums = np.zeros((2**rows if exact else flips, whole.shape[1] + 1))
+    for start in range(0, rows, SPAN):
+        span = whole[start : start + SPAN]
+        counted = np.hstack([span, np.ones((len(span), 1))])
+        subsets = _all_subsets(rows) if exact else _random_subsets(rows, flips, seed, start=start)
+        for block, chosen in enumerate(subsets):
+            sums[block * BLOCK : block * BLOCK + len(chosen)] += chosen @ counted
     return Flips(
-        deltas=np.ldexp(whole, -exponent).reshape(deltas.shape),
+        deltas=np.ldexp(whole, -exponent, out=whole).reshape(deltas.shape),
         sums=np.ldexp(sums[:, :-1], -exponent).reshape(len(sums), *deltas.shape[1:]),
         counts=sums[:, -1],
         exact=exact,
@@ -149,7 +160,8 @@ def _to_whole_numbers(deltas: Floats) -> tuple[Floats, NDArray[np.int64]]:
         return deltas, np.zeros(deltas.shape[1], dtype=np.int64)
     _, magnitude = np.frexp(np.abs(deltas).max(axis=0))
     exponent = 52 - len(deltas).bit_length() - magnitude.astype(np.int64)
-    return np.rint(np.ldexp(deltas, exponent)), exponent
+    whole = np.ldexp(deltas, exponent)
+    return np.rint(whole, out=whole), exponent
 
 
 def _directed(statistic: Floats, alternative: Alternative) -> Floats:
@@ -160,14 +172,27 @@ def _directed(statistic: Floats, alternative: Alternative) -> Floats:
 
 
 def _all_subsets(rows: int) -> Iterator[Floats]:
-    yield (np.arange(2**rows)[:, None] >> np.arange(rows) & 1).astype(np.float64)
+    subsets = (np.arange(2**rows)[:, None] >> np.arange(rows) & 1).astype(np.float64)
+    yield from (subsets[start : start + BLOCK] for start in range(0, len(subsets), BLOCK))
 
 
-def _random_subsets(rows: int, flips: int, seed: int) -> Iterator[Floats]:
-    """Memberships of 0 and 1 as (block, rows) float64, from one stream of 64-bit words, whole words a subset."""
-    generator = np.random.Generator(np.random.PCG64(seed))
-    words = (rows + 63) // 64
-    for start in range(0, flips, BLOCK):
-        size = (min(BLOCK, flips - start), words)
-        drawn = generator.integers(0, 2**64, size=size, dtype=np.uint64).astype("<u8").view(np.uint8)
-        yield np.unpackbits(drawn, axis=1, count=rows).astype(np.float64)
+def _random_subsets(rows: int, flips: int, seed: int, *, start: int) -> Iterator[Floats]:
+    """Memberships of 0 and 1 of the rows from ``start`` on, as (block, up to SPAN) float64.
+
+    They come from one stream of 64-bit words, whole words a subset, in which other rows' words are passed over.
+    """
+    stream = np.random.PCG64(seed)
+    words, count = (rows + 63) // 64, min(SPAN, rows - start)
+    taken = (count + 63) // 64
+    stream.advance(start // 64)
+    for first in range(0, flips, BLOCK):
+        subsets = min(BLOCK, flips - first)
+        if taken == words:
+            drawn = stream.random_raw(subsets * words)
+        else:
+            drawn = np.empty((subsets, taken), dtype=np.uint64)
+            for subset in drawn:
+                subset[:] = stream.random_raw(taken)
+                stream.advance(words - taken)
+        octets = drawn.reshape(subsets, taken).astype("<u8").view(np.uint8)
+        yield np.unpackbits(octets, axis=1, count=count).astype(np.float64)

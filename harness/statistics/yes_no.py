@@ -16,9 +16,11 @@ NO, YES = 0.0, 100.0
 BISECTIONS = 60
 
 
-def is_yes_no(scores: Floats) -> bool:
+def is_yes_no(*scores: Floats) -> bool:
     """Whether all scores are 0 or 100; all 0 may as well be a metric that found nothing, so it takes one 100."""
-    return bool(np.isin(scores, (NO, YES)).all() and (scores == YES).any())
+    return all(bool(((some == NO) | (some == YES)).all()) for some in scores) and any(
+        bool((some == YES).any()) for some in scores
+    )
 
 
 def mcnemar(deltas: Floats, alternative: Alternative) -> float:

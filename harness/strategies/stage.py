@@ -69,7 +69,7 @@ def say_scores(curriculum: Curriculum, stage: Stage) -> str:
     return ", ".join(told)
 
 
-def _score(subject: Subject, model: Any, role: Role, **settings: str) -> Arm:
+def _score(subject: Subject, model: Any, role: Role, method: str | None = None) -> Arm:
     ready = subject.ready
     return score_arm(
         subject.experiment,
@@ -80,5 +80,5 @@ def _score(subject: Subject, model: Any, role: Role, **settings: str) -> Arm:
         encoded=ready.evaluation,
         splits=subject.splits,
         settings=subject.settings,
-        **settings,
+        method=method,
     )

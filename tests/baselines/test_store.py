@@ -59,7 +59,7 @@ def test_failure_while_storing_leaves_the_old_baseline(tmp_path: Path, monkeypat
     store_baseline(tmp_path, NEW)
     other = Baseline(base=BASE, tuned=tuned_of("w3"))
     with monkeypatch.context() as patch:
-        patch.setattr("harness.arm.hash_text", lambda _: 1 / 0)
+        patch.setattr("harness.arm.hash_json", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             store_baseline(tmp_path, other, why="better")
     assert read(tmp_path).tuned == TUNED

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 COMMANDS = {
     "help": [sys.executable, "-m", "harness", "--help"],
     "plugin": [sys.executable, "-c", "import pytest, harness.plugin"],
@@ -33,6 +35,17 @@ def test_start_up_keeps_its_promises() -> None:
     best = {name: min(processor_seconds(command) for _ in range(5)) for name, command in COMMANDS.items()}
     assert best["help"] <= 0.3
     assert best["plugin"] - best["pytest alone"] <= 0.1
+
+
+def test_the_embedded_run_takes_a_minute_at_most(tmp_path: Path) -> None:
+    """``harness run``, whole, from the import to the reports: at most 60 s of processor time on one thread."""
+    places = ["--runs", str(tmp_path / "runs"), "--baselines", str(tmp_path / "none")]
+    command = [sys.executable, "-m", "harness", "run", *places]
+    before = os.times().children_user
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **ONE_THREAD})
+    assert os.times().children_user - before <= 60
+    # Nothing is stored that it could be compared with.
+    assert done.returncode == 4, done.stderr
 
 
 def processor_seconds(command: list[str]) -> float:

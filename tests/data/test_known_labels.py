@@ -14,6 +14,7 @@ from harness.data.known_labels import put_new_labels_first
 from harness.data.rows import Row
 from harness.data.source import load_splits
 from harness.errors import DataError
+from harness.spool import Spool
 from harness.tasks.classification import CLASSIFICATION
 from harness.tasks.summarization import SUMMARIZATION
 
@@ -41,7 +42,7 @@ def split(train: str, evaluation: str | None = None, rows: int = 6, **settings: 
 def test_each_label_comes_first_once(labels: list[str]) -> None:
     """The first rows carry every label once; all rows are kept, and each part keeps its order."""
     rows = make_rows(labels)
-    ordered = put_new_labels_first(rows, ANY, CLASSIFICATION)
+    ordered = put_new_labels_first(Spool(rows), ANY, CLASSIFICATION)
     kinds = len(set(labels))
     assert {row.target for row in ordered[:kinds]} == set(labels)
     assert sorted(row.id for row in ordered) == sorted(row.id for row in rows)
@@ -53,7 +54,7 @@ def test_each_label_comes_first_once(labels: list[str]) -> None:
 def test_texts_keep_their_order(labels: list[str]) -> None:
     """Where targets are texts no row moves."""
     rows = make_rows(labels)
-    assert put_new_labels_first(rows, ANY, SUMMARIZATION) == rows
+    assert put_new_labels_first(Spool(rows), ANY, SUMMARIZATION) == rows
 
 
 @given(seed=st.integers(0, 99))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.data import rows as rows_module
 from harness.data.rows import Row, Splits, draw_rows, drop_duplicates, hash_rows, normalise, write_ledger
 from harness.errors import DataError, OverlapError
+from harness.fingerprint import hash_text
 
 
 def make_rows(*inputs: str, start: int = 0) -> tuple[Row, ...]:
@@ -70,6 +73,29 @@ def test_draw_depends_on_seed_and_ids_alone(texts: list[str], seed: int, shuffle
     drawn = draw_rows(rows, len(rows) // 2 + 1, seed=seed)
     shuffler.shuffle(rows)  # type: ignore[attr-defined]
     assert draw_rows(rows, len(drawn), seed=seed) == drawn
+
+
+@given(st.integers(1, 9), st.integers(0, 99), st.integers(1, 5))
+def test_a_draw_keeps_little_more_than_it_draws(count: int, seed: int, part: int) -> None:
+    """Of a long source the rows with the smallest hashes are drawn, and few others are ever written to disk."""
+    sources = make_rows(*map(str, range(400)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows_module, "PART", part)
+        drawn = draw_rows(sources, count, seed=seed)
+    assert drawn == sorted(sources, key=lambda row: hash_text(f"{seed}/{row.id}"))[:count]
+    whole = len(pickle.dumps(sources[0], pickle.HIGHEST_PROTOCOL))
+    assert drawn._file.seek(0, 2) < 0.5 * len(sources) * whole
+
+
+@given(st.lists(st.sampled_from("pqr"), min_size=1, max_size=40), st.integers(1, 6), st.integers(1, 4), st.randoms())
+def test_rows_of_one_passage_are_drawn_by_their_ids(passages: list[str], count: int, part: int, order: object) -> None:
+    """Rows whose hashes tie come in the order of their ids, wherever they stand in the source."""
+    sources = [Row(id=str(n), input="q", target="t", context=passage) for n, passage in enumerate(passages)]
+    order.shuffle(sources)  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows_module, "PART", part)
+        drawn = draw_rows(sources, count, seed=0)
+    assert drawn == sorted(sources, key=lambda row: (hash_text(f"0/{row.passage}"), row.id))[:count]
 
 
 def test_other_seed_draws_other_rows() -> None:

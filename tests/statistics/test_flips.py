@@ -106,7 +106,7 @@ PROGRAM = """
 import hashlib, sys
 import numpy as np
 import harness.statistics.flips as module
-module.BLOCK = int(sys.argv[1])
+module.BLOCK, module.SPAN = int(sys.argv[1]), int(sys.argv[2])
 deltas = np.random.default_rng(0).normal(0.3, 15, (1501, 4)).round(4) + 0.1
 flips = module.draw_flips(deltas, flips=2_000)
 seen = [flips.p_values("less").tolist(), flips.critical_value(0.05), [flips.interval(m, 0.05) for m in range(4)]]
@@ -114,16 +114,17 @@ print(hashlib.sha256(flips.sums.tobytes() + repr(seen).encode()).hexdigest())
 """
 
 
-def test_result_is_the_same_to_the_bit_whatever_the_block_and_the_threads() -> None:
-    """Blocks of 1, 64 and all flips, on one thread and on two, give the same sums, p-values and intervals."""
+def test_result_is_the_same_to_the_bit_whatever_the_blocks_and_the_threads() -> None:
+    """Blocks of 1, 64 and all flips, of 64 rows, 640 and all, on one thread and on two: equal sums and all else."""
 
-    def digest(block: int, threads: int) -> str:
+    def digest(block: int, span: int, threads: int) -> str:
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         environment = {**os.environ, **dict.fromkeys(names, str(threads))}
-        command = [sys.executable, "-c", PROGRAM, str(block)]
+        command = [sys.executable, "-c", PROGRAM, str(block), str(span)]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
-    assert len({digest(block, threads) for block, threads in ((1, 1), (64, 1), (64, 2), (2_000, 2))}) == 1
+    ways = ((1, 16_384, 1), (64, 64, 1), (64, 16_384, 2), (2_000, 640, 2))
+    assert len({digest(*way) for way in ways}) == 1
 
 
 def test_sums_are_exact() -> None:

@@ -1,0 +1,36 @@
+"""Scoring and encoding beside what everybody uses, by processor time in turns: ratios that fail when missed."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from harness.benchmark.scoring_speed import measure_encoding, measure_ratio, measure_rouge
+from harness.config import load_experiment
+from harness.data.source import newsroom_rows
+from harness.tasks.summarization import SUMMARIZATION
+
+
+def test_rouge_is_20_times_as_fast_as_rouge_score() -> None:
+    """Four scores of 400 summaries, stemmed; base and tuned have the same references, so words are mostly known."""
+    texts = [row.target for row in newsroom_rows(SUMMARIZATION, 400, 0)]
+    assert measure_rouge(texts[::-1], texts, stemmer=True, again=True, rounds=3) >= 20
+
+
+@pytest.mark.parametrize("task", ["summarization", "generation"])
+def test_encoding_is_as_fast_as_a_map_over_batches(task: str) -> None:
+    """Rows become ids and labels at least as fast as by ``datasets.map`` with the fast tokenizer."""
+    assert measure_encoding(load_experiment(f"{task}-full").override({"data.train_rows": 1000})) >= 1
+
+
+def test_a_ratio_tells_the_faster_from_the_slower() -> None:
+    """Work that takes the processor three times as long is three times as slow, and waiting counts for nothing."""
+
+    def spin(seconds: float) -> None:
+        end = time.process_time() + seconds
+        while time.process_time() < end:
+            pass
+
+    assert measure_ratio(lambda: spin(0.01), lambda: spin(0.03)) == pytest.approx(3, rel=0.3)
+    assert measure_ratio(lambda: (spin(0.01), time.sleep(0.05)), lambda: spin(0.01)) == pytest.approx(1, rel=0.3)
