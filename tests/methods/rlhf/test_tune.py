@@ -19,7 +19,7 @@ from harness.cli import main
 from harness.config import Experiment, load_experiment
 from harness.data.rows import Row
 from harness.data.source import load_splits
-from harness.errors import DataError, HarnessError, NameUnknownError, SettingsError, TrainingError
+from harness.errors import DataError, HarnessError, ModelError, NameUnknownError, SettingsError, TrainingError
 from harness.experiment import make_course
 from harness.forms import choose_form
 from harness.methods import METHODS, Adapted, Course
@@ -227,7 +227,7 @@ def test_a_head_cannot_be_rewarded() -> None:
     """An encoder with a head writes nothing, and the message says what to use."""
     form = choose_form(small_experiment(**{"task": "classification", "model.name": "tiny-bert", "gate.require": None}))
     _, course = make()
-    with pytest.raises(SettingsError, match='method = "full"'):
+    with pytest.raises(ModelError, match="as tiny-t5 or tiny-llama"):
         METHODS["rlhf"](course.loaded.model, replace(course, form=form), form.experiment.training)
 
 
