@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from harness.experiment import Run
     from harness.metrics.metric import Table
 
+WIDEST = 1000
+"""Columns of characters in which a table has all the room that it wants."""
 SHOTS = 2
 """Demonstrations of the few-shot line of ``--method all``, where the settings have none."""
 Tabulate = Callable[[Sequence["Run"], Mapping[str, str]], tuple["Table", ...]]
@@ -121,6 +123,7 @@ def _print(tables: Sequence[Table], narrow: Collection[str]) -> None:
     """Print tables; of those with many columns the ones that 80 characters have room for."""
     from rich import box
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table as Shown
     from rich.text import Text
 
@@ -140,6 +143,8 @@ def _print(tables: Sequence[Table], narrow: Collection[str]) -> None:
             )
         for line in table.rows:
             shown.add_row(*(Text(str(line[place])) for place in places))
+        if Measurement.get(console, console.options.update(width=WIDEST), shown).maximum > console.width:
+            shown.padding = 0
         console.print(shown)
 
 
