@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -19,6 +19,7 @@ from harness.method_settings import AdapterSettings, LoraSettings, PromptSetting
 from harness.registry import unknown_name
 from harness.settings import Count, Name, Seed, Settings
 
+S = TypeVar("S", bound=Settings)
 DEFAULT_FILE = Path("harness.toml")
 DEFAULT_PRESET = "summarization-full"
 
@@ -341,10 +342,19 @@ def parse_experiment(content: Mapping[str, object], *, where: str) -> Experiment
     Raises:
         SettingsError: a setting is unknown or wrong; the message names each one.
     """
+    return parse_settings(Experiment, content, where=where)
+
+
+def parse_settings(kind: type[S], content: Mapping[str, object], *, where: str) -> S:
+    """Check settings of one kind.
+
+    Raises:
+        SettingsError: a setting is unknown or wrong; the message names each one.
+    """
     try:
-        return Experiment.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
-        raise explain_problems(error, Experiment, where=where) from error
+        raise _explain_problems(error, kind, where=where) from error
 
 
 def place_value(content: dict[str, Any], path: str, value: object) -> None:
@@ -362,7 +372,7 @@ def place_value(content: dict[str, Any], path: str, value: object) -> None:
     place[name] = value
 
 
-def explain_problems(error: ValidationError, settings: type[Settings], *, where: str) -> SettingsError:
+def _explain_problems(error: ValidationError, settings: type[Settings], *, where: str) -> SettingsError:
     """What is wrong with some settings, each problem in plain words."""
     problems = [_explain(cast("dict[str, Any]", problem), settings) for problem in error.errors()]
     return SettingsError(
@@ -412,9 +422,9 @@ __all__ = [
     "Settings",
     "TrainingSettings",
     "anchor",
-    "explain_problems",
     "load_experiment",
     "parse_experiment",
+    "parse_settings",
     "place_value",
     "presets",
 ]

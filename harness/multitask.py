@@ -10,15 +10,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from harness.config import (
     Experiment,
     GateSettings,
     anchor,
-    explain_problems,
     load_experiment,
     parse_experiment,
+    parse_settings,
     place_value,
     presets,
 )
@@ -144,10 +144,7 @@ def parse_multitask(content: Mapping[str, object], *, where: str) -> Multitask:
     Raises:
         SettingsError: a setting is unknown or wrong; the message names each one.
     """
-    try:
-        return Multitask.model_validate(content)
-    except ValidationError as error:
-        raise explain_problems(error, Multitask, where=where) from error
+    return parse_settings(Multitask, content, where=where)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -28,8 +28,7 @@ def write_run(run: Run, runs: Path = DEFAULT_FOLDER, *, checks: tuple[CheckLine,
     Returns:
         The new folder.
     """
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    folder = runs / run.experiment.name / f"{moment}-{run.tuned.outputs_hash[:8]}"
+    folder = runs / run.experiment.name / name_folder(run.tuned.outputs_hash)
     account = give_account(run, checks)
     with whole_folder(folder) as fresh:
         write_account(account, fresh)
@@ -39,6 +38,11 @@ def write_run(run: Run, runs: Path = DEFAULT_FOLDER, *, checks: tuple[CheckLine,
         write_reports(account, fresh)
     keep_out_of_git(runs)
     return folder
+
+
+def name_folder(outputs_hash: str) -> str:
+    """The name of a new folder: the moment, in UTC, and the beginning of a hash of what was found."""
+    return f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S.%fZ')}-{outputs_hash[:8]}"
 
 
 def write_reports(account: Account, folder: Path) -> None:

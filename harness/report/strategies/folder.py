@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.atomic import whole_folder
 from harness.fingerprint import hash_json
 from harness.report.account import write_text
-from harness.report.folder import keep_out_of_git
+from harness.report.folder import keep_out_of_git, name_folder
 from harness.report.strategies.facts import describe_study
 from harness.report.strategies.markdown import write_study as write_markdown
 
@@ -41,8 +40,7 @@ def write_study(study: Study, runs: Path) -> Path:
         for stage in stages
         for arm in stage.arms.values()
     ]
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    folder = runs / study.multitask.name / f"{moment}-{hash_json(outputs)[:8]}"
+    folder = runs / study.multitask.name / name_folder(hash_json(outputs))
     settings = study.multitask.model_dump_json(indent=2) + "\n"
     with whole_folder(folder) as fresh:
         write_text(fresh / "study.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
