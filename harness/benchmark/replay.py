@@ -111,7 +111,8 @@ def measure_replay(rows: int, folder: Path) -> Measured:
             trainable_parameters=0,
             seconds=clock.seconds,
             verdict=verdict,
-            **arms,
+            base=arms["base"],
+            tuned=arms["tuned"],
         )
         write_run(run, folder)
     return Measured(
