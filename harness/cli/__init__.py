@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from harness.cli.say import say
+
 COMMANDS = {
     "audit": ("harness.cli.audit:audit_command", "Run the checks on a pipeline of your own."),
     "baseline": ("harness.cli.baseline:baseline", "List, show, compare, store, verify and prune the stored arms."),
@@ -77,7 +79,7 @@ def main() -> Any:
         error.show()
         return 2
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         return 130
     except Exception as error:  # noqa: BLE001 - reported with its traceback
         return _report(error)
@@ -88,14 +90,14 @@ def _report(error: Exception) -> int:
     from harness.gate import ExitCode, exit_code_of
 
     if isinstance(error, HarnessError):
-        click.echo(f"{type(error).__name__}: {error}", err=True)
+        say(f"{type(error).__name__}: {error}", err=True)
         return exit_code_of(error)
     if isinstance(error, OSError):
         # Permissions, names that are too long, a folder that is gone: the machine's fault or the user's, not a bug.
-        click.echo(f"{type(error).__name__}: {error}. Check that path, or choose another.", err=True)
+        say(f"{type(error).__name__}: {error}. Check that path, or choose another.", err=True)
         return ExitCode.USAGE
     import traceback
 
-    traceback.print_exception(error)
-    click.echo("This is a bug in the harness; please report it with the lines above.", err=True)
+    say("".join(traceback.format_exception(error)), err=True)
+    say("This is a bug in the harness; please report it with the lines above.", err=True)
     return ExitCode.INTERNAL

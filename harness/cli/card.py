@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.say import say
+
 
 @click.command("card")
 @click.argument("run_folder", type=click.Path(path_type=Path))
@@ -26,4 +28,4 @@ def card_command(run_folder: Path, readme: Path, name: str | None) -> None:
     from harness.report.model_card import write_card
 
     write_card(read_account(run_folder), readme, name=name)
-    click.echo(f"Written into {readme}")
+    say(f"Written into {readme}")

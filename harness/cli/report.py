@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.say import say
+
 
 @click.command("report")
 @click.argument("run_folder", type=click.Path(path_type=Path))
@@ -23,4 +25,4 @@ def report_command(run_folder: Path, checks: Path | None) -> None:
     if checks is not None:
         account = replace(account, checks=read_checks(checks))
     write_reports(account, run_folder)
-    click.echo(f"Written: {run_folder / 'report.md'} and {run_folder / 'report.html'}")
+    say(f"Written: {run_folder / 'report.md'} and {run_folder / 'report.html'}")
