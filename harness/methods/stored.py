@@ -114,15 +114,25 @@ class StoredAdapter:
             model: changed in place.
             name: what PEFT is to call the adapter.
             trainable: whether it is to learn on.
+
+        Raises:
+            ModelError: it does not fit.
         """
         config = copy.deepcopy(self.config)
         config.inference_mode = not trainable
-        with torch.random.fork_rng(devices=[]):
-            if isinstance(model, PeftModel):
-                model.add_adapter(name, config)
-            else:
-                model = PeftModel(model, config, adapter_name=name)
-        set_peft_model_state_dict(model, dict(self.weights), adapter_name=name)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                if isinstance(model, PeftModel):
+                    model.add_adapter(name, config)
+                else:
+                    model = PeftModel(model, config, adapter_name=name)
+            set_peft_model_state_dict(model, dict(self.weights), adapter_name=name)
+        except Exception as error:  # damaged files fail in every way there is
+            raise ModelError(
+                f"The adapter cannot be put on its base: {type(error).__name__}: {error}.",
+                why="Its settings, or the shapes of its weights, are not those that it was trained with.",
+                fix="Restore its folder, or train it anew.",
+            ) from error
         return model
 
     @property

@@ -1,9 +1,9 @@
-"""What of a checkpoint could run code when it is read, and is refused unless the settings allow it by name."""
+"""What of a checkpoint could run code when it is read, or would never be read to its end."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from harness.models.locate import Place
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 """Endings of files of weights that are pickles: to unpack one is to run what stands in it."""
+MOST_LAYERS = 1_000
+"""Of the models that there are, none has more than a few hundred."""
 
 
 def require_trust(place: Place, settings: ModelSettings) -> None:
@@ -26,9 +28,11 @@ def require_trust(place: Place, settings: ModelSettings) -> None:
     Python that comes with a checkpoint is refused only where transformers has no class of its own to use instead.
 
     Raises:
-        ModelError: the checkpoint brings Python, or weights in a pickle alone.
+        ModelError: the checkpoint brings Python, or weights in a pickle alone, or more layers than anything has.
     """
-    foreign = tuple(_find_python(place, settings))
+    config = _read(place, settings, "config.json")
+    _require_layers(config, settings.name)
+    foreign = tuple(_find_python(config, _read(place, settings, "tokenizer_config.json")))
     if foreign and not settings.trust_remote_code:
         raise ModelError(
             f'The checkpoint "{settings.name}" brings Python of its own ({"; ".join(foreign)}).',
@@ -45,12 +49,23 @@ def require_trust(place: Place, settings: ModelSettings) -> None:
         )
 
 
-def _find_python(place: Place, settings: ModelSettings) -> Iterator[str]:
+def _require_layers(config: Mapping[str, Any], name: str) -> None:
+    """Layers are made one by one, before any weight is looked at."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            _require_layers(value, name)
+        elif "layer" in key and isinstance(value, int) and value > MOST_LAYERS:
+            raise ModelError(
+                f'The config of "{name}" says {key} = {value}; no more than {MOST_LAYERS:,} layers are made.',
+                why="To make them would take longer than anybody waits.",
+                fix="Restore config.json as it came with the weights.",
+            )
+
+
+def _find_python(config: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[str]:
     """The places where a checkpoint names classes that only its own Python has."""
-    config = _read(place, settings, "config.json")
     if config.get("auto_map") and config.get("model_type") not in CONFIG_MAPPING:
         yield f"auto_map in config.json: {config['auto_map']!r:.200}"
-    rules = _read(place, settings, "tokenizer_config.json")
     if rules.get("auto_map") and not hasattr(transformers, str(rules.get("tokenizer_class"))):
         yield f"auto_map in tokenizer_config.json: {rules['auto_map']!r:.200}"
 

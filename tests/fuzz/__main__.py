@@ -3,47 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
-import tempfile
 import time
-from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 
-from tests.fuzz.engines import by_atheris, by_hypothesis
+from tests.fuzz.engines import ENGINES
 from tests.fuzz.targets import TARGETS, find_target
 from tests.fuzz.trial import Tally, Trial
 
 BEGIN, END = "<!-- fuzzing -->", "<!-- end -->"
 HEAD = ["| target | engine | inputs | success | refused, by error | bugs | s |", "|---|---|---:|---:|---|---:|---:|"]
-
-
-def fuzz(name: str, engine: str, inputs: int) -> Tally:
-    """Fuzz a target; atheris has a process of its own, for it cannot be left."""
-    if engine == "hypothesis":
-        return by_hypothesis(find_target(name), inputs)
-    with tempfile.TemporaryDirectory() as place:
-        result = Path(place) / "tally.json"
-        command = [sys.executable, "-m", "tests.fuzz", "--within", str(result), "--target", name, "--inputs", inputs]
-        subprocess.run([*map(str, command)], check=True, stderr=subprocess.DEVNULL)
-        found = json.loads(result.read_text(encoding="utf-8"))
-        return Tally(outcomes=Counter(found["outcomes"]), bugs=found["bugs"], seconds=found["seconds"])
-
-
-def fuzz_within(name: str, inputs: int, result: Path) -> None:
-    """Fuzz with atheris in this process, write the tally, and end it."""
-    import atheris
-
-    with atheris.instrument_imports(include=["harness"]):
-        target = find_target(name)
-        Trial(target)(b"")  # imports what is imported late
-    by_atheris(target, inputs, lambda tally: _write_tally(tally, result))
-
-
-def _write_tally(tally: Tally, result: Path) -> None:
-    result.write_text(json.dumps(asdict(tally)), encoding="utf-8")
 
 
 def say_tally(name: str, engine: str, tally: Tally) -> str:
@@ -70,15 +39,12 @@ def main() -> int:
     """Fuzz what was asked for; 1 where a bug was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--target", action="append", choices=[target.name for target in TARGETS], default=[])
-    parser.add_argument("--engine", choices=["hypothesis", "atheris"], default="hypothesis")
+    parser.add_argument("--engine", choices=list(ENGINES), default="hypothesis")
     parser.add_argument("--inputs", type=int, default=10_000)
     parser.add_argument("--document", type=Path, help="put the counts into its table")
     parser.add_argument("--again", help="one input of --target, as a bug names it")
-    parser.add_argument("--within", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     names = options.target or [target.name for target in TARGETS]
-    if options.within:
-        fuzz_within(names[0], options.inputs, options.within)
     if options.again is not None:
         trial = Trial(find_target(names[0]))
         trial(bytes.fromhex(options.again))
@@ -87,7 +53,7 @@ def main() -> int:
     found = False
     for name in names:
         began = time.monotonic()
-        tally = fuzz(name, options.engine, options.inputs)
+        tally = ENGINES[options.engine](find_target(name), options.inputs)
         line = say_tally(name, options.engine, tally)
         print(f"{line} in all {time.monotonic() - began:.0f} s", flush=True)
         for seen, data in tally.bugs.items():

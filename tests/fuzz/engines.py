@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
+import tempfile
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.trial import Tally, Target, Trial
-
-LONGEST = 48
-"""Bytes of an input: about ten changes."""
+from tests.fuzz.trial import LONGEST, Tally, Target, Trial
 
 
 def by_hypothesis(target: Target, inputs: int) -> Tally:
@@ -34,20 +37,16 @@ def by_hypothesis(target: Target, inputs: int) -> Tally:
     return trial.tally
 
 
-def by_atheris(target: Target, inputs: int, done: Callable[[Tally], None]) -> None:
-    """Try so many inputs that atheris evolves, call ``done``, and end the process."""
-    import os
-    import sys
+def by_atheris(target: Target, inputs: int) -> Tally:
+    """Try so many inputs that atheris evolves, in a process of its own."""
+    with tempfile.TemporaryDirectory() as place:
+        result = Path(place) / "tally.json"
+        command = [sys.executable, "-m", "tests.fuzz.evolve", target.name, str(inputs), str(result)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not result.exists():
+            raise RuntimeError(f"atheris ended with {done.returncode}: {done.stderr[-2000:]}")
+        found = json.loads(result.read_text(encoding="utf-8"))
+    return Tally(outcomes=Counter(found["outcomes"]), bugs=found["bugs"], seconds=found["seconds"])
 
-    import atheris
 
-    trial = Trial(target)
-
-    def once(data: bytes) -> None:
-        trial(data)
-        if trial.tally.outcomes.total() >= inputs:
-            done(trial.tally)
-            os._exit(0)  # libFuzzer would go on for ever
-
-    atheris.Setup([sys.argv[0], f"-max_len={LONGEST}", "-timeout=60", "-rss_limit_mb=8192"], once)
-    atheris.Fuzz()
+ENGINES: dict[str, Callable[[Target, int], Tally]] = {"hypothesis": by_hypothesis, "atheris": by_atheris}

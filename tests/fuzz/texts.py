@@ -20,7 +20,7 @@ from harness.data.files import read_path
 from harness.fingerprint import hash_json, hash_text
 from harness.multitask import Multitask, load_multitask
 from harness.registry import Registry
-from harness.report.account import read_account
+from harness.report.account import as_written, read_account
 from harness.report.folder import write_run
 from harness.report.html import write_html
 from harness.report.markdown import write_markdown
@@ -139,10 +139,11 @@ def make_run_folder(folder: Path) -> None:
 def use_run_folder(folder: Path, data: bytes) -> None:
     """Read a run and write its reports; the page with its charts, which take long, now and then."""
     account = read_account(folder)
-    write_markdown(account)
-    render_facts(account.facts)
-    if sum(data) % 32 == 0:
-        write_html(account)
+    with as_written(folder):
+        write_markdown(account)
+        render_facts(account.facts)
+        if sum(data) % 32 == 0:
+            write_html(account)
 
 
 def mend_hashes(files: Files) -> Files:

@@ -19,6 +19,8 @@ from harness.checks.deadline import TimedOut, deadline
 from harness.errors import HarnessError
 from tests.fuzz.damage import Files, damage
 
+LONGEST = 48
+"""Bytes of an input: about ten changes."""
 SECONDS = 10.0
 """Longer is a hang."""
 
