@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -94,7 +95,7 @@ def _pack(content: bytes, script: Script) -> bytes:
     """Packed, or unpacked where it was."""
     try:
         return gzip.decompress(content)
-    except (OSError, EOFError, ValueError):
+    except (OSError, EOFError, zlib.error):
         return gzip.compress(content, 1, mtime=0)
 
 
