@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness import processes
 from harness.cli.run import Places, name_for_method, perform
 from harness.config import Experiment, load_experiment
 from harness.errors import SettingsError, UsageError
@@ -113,7 +114,7 @@ def _run_each(
             skipped[experiment.way] = str(error)
             click.echo(f"{experiment.way} is left out: {error}", err=True)
     tables = tabulate(done, skipped)
-    if document is not None:
+    if document is not None and processes.is_first():
         write_tables(tables, document)
     _print(tables, narrow)
     return done
