@@ -54,10 +54,14 @@ class ParallelTrainer(Trainer):  # type: ignore[misc]  # the base class is untyp
         )
 
     def _collate_own(self, features: list[Features]) -> Batch:
-        """This process's part; where a batch has fewer rows than there are processes, a row that counts nothing."""
-        own = list(processes.share(features))
-        batch = dict(self.data_collator(own or features[:1]))
-        return {**batch, COUNTED: torch.tensor(self._count(batch) if own else 0)}
+        """This process's rows of the padded batch: the loss of a span sees the padding.
+
+        Where a batch has fewer rows than there are processes, some get a row that counts nothing.
+        """
+        batch = {name: processes.share(values) for name, values in self.data_collator(features).items()}
+        if len(features) > processes.number():
+            return {**batch, COUNTED: torch.tensor(self._count(batch))}
+        return {**self.data_collator(features[:1]), COUNTED: torch.tensor(0)}
 
     def _count(self, batch: Batch) -> int:
         """How many labels the mean loss of a batch is taken over."""
