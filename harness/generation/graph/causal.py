@@ -114,7 +114,7 @@ class CausalDecoder:
         return torch.zeros(seen.shape, dtype=self._model.dtype, device=seen.device).masked_fill_(~seen, self._least)
 
 
-class _Places(Cache):
+class _Places(Cache):  # type: ignore[misc]
     """A view of a memory as the model takes it: new keys and values go to given places, the leading ones are read."""
 
     def __init__(

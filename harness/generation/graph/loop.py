@@ -25,7 +25,12 @@ class Decoder(Protocol):
     """What a model is to the search."""
 
     def start(self, sources: torch.Tensor, mask: torch.Tensor) -> Any:
-        """Read the sources, (rows, source_len) int64, padded where the mask is 0; the memory of the batch, `Tensors`."""
+        """Read the sources of a batch, and give its memory, a `Tensors`.
+
+        Args:
+            sources: (rows, source_len) int64, padded.
+            mask: (rows, source_len) int64, 1 where a token stands.
+        """
 
     def step(
         self, memory: Any, tokens: torch.Tensor, slots: torch.Tensor, position: torch.Tensor, width: int

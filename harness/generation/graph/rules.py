@@ -19,8 +19,8 @@ from harness.generation.engine import Resolved
 class Rules:
     """The resolved generation settings as the decoder needs them; names and meanings are those of transformers.
 
-    Lengths are in tokens and count the one that the first step reads: the decoder's start token, or the last of a prompt,
-    which then is no part of ``start``.
+    Lengths are in tokens and count the one that the first step reads: the decoder's start token, ``start``, or the last
+    token of a causal model's prompt, where ``start`` is nothing.
     """
 
     beams: int

@@ -33,7 +33,7 @@ def make_rules(**changes: object) -> Rules:
 def test_forbidden_tokens_are_those_of_transformers(
     seed: int, length: int, size: int, minimum: int, slack: int, known: int
 ) -> None:
-    """N-grams that would repeat and an EOS that would come too early, however many places are looked at, and with a prompt before."""
+    """N-grams that would repeat and an EOS that would come too early; any number of places, and a prompt before."""
     known = min(known, length - 1)
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(0, 4, (3, length + slack), generator=generator)
