@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from harness.config import anchor, parse_settings
+from harness.config import anchor, parse_settings, place_value
 from harness.errors import SettingsError
 from harness.settings import Name, Seed, Settings
 
@@ -131,12 +131,22 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(
             f"{path}: set and only hold settings by name.", fix="Write them as tables, as [set] and [only.lora]."
         )
-    for group in groups:
-        anchor(group, path.parent)
+    if "set" in content:
+        content["set"] = _place(content["set"], path.parent)
+    if "only" in content:
+        content["only"] = {name: _place(changes, path.parent) for name, changes in only.items()}
     for axis in ("tasks", "models"):
         if isinstance(names := content.get(axis), list):
             content[axis] = [_find(name, path.parent) for name in names]
     return content
+
+
+def _place(changes: Mapping[str, Any], folder: Path) -> Changes:
+    """Settings as nested groups, their paths meant from a folder."""
+    content: Changes = {}
+    for path, value in flatten(changes).items():
+        place_value(content, path, value)
+    return anchor(content, folder)
 
 
 def _find(name: object, folder: Path) -> object:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 SIGNS = {"best": "★ best", "not told apart": "= best", "behind": "", None: "?"}
 """How a candidate stands to the one with the best mean."""
 LEGEND = (
-    "Tuned: the mean over the seeds. The interval of delta (tuned less base) is over rows and seeds. ★ has the best mean "
-    "of its task; = is not told apart from it, all pairs tested together (sign flips, max-T); ? was not compared; what "
-    "has no sign is really behind. s: seconds of a cell. Trained: weights that were allowed to move. On disk: what is "
-    "stored beside the base. Cell: its folder."
+    "Tuned: the mean over the seeds. The interval of delta (tuned less base) is over rows and seeds. ★ has the best "
+    "mean of its task; = is not told apart from it, all pairs tested together (sign flips, max-T); ? was not compared; "
+    "what has no sign is really behind. s: seconds of a cell. Trained: weights that were allowed to move. On disk: "
+    "what is stored beside the base. Cell: its folder."
 )
 SCORES = ("model", "method", "seeds", "base", "tuned", "delta", "interval", "outcome", "standing")
 COST = ("model", "method", "s", "trained", "memory", "on disk", "cell")
