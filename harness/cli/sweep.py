@@ -86,17 +86,18 @@ def sweep_command(
     quiet_libraries(bars=False)
 
     from harness.gate import ExitCode
+    from harness.sweeps.plan import plan_sweep
     from harness.sweeps.run import require_cells, run_sweep
 
     with SWEEP_ENGINES[engine](sweep, Place(workers=workers, address=address)) as opened:
         if dry_run:
-            from harness.sweeps.plan import plan_sweep
-
             plan = plan_sweep(sweep, opened, say=lambda _: None)
-            list_plan(plan, sweep, runs)
-            require_cells(plan)
-            return
-        done = run_sweep(sweep, opened, runs=runs, say=lambda line: click.echo(line, err=True))
+        else:
+            done = run_sweep(sweep, opened, runs=runs, say=lambda line: click.echo(line, err=True))
+    if dry_run:
+        list_plan(plan, sweep, runs)
+        require_cells(plan)
+        return
     if as_json:
         click.echo(json.dumps({**done.facts, "folder": str(done.folder)}, indent=2, ensure_ascii=False))
     else:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from harness.errors import UsageError
@@ -15,6 +17,9 @@ from harness.sweeps.settings import Sweep
 
 TRAVELS = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_PROGRESS_BARS", "TQDM_DISABLE", "TRANSFORMERS_VERBOSITY")
 """What of the environment the workers need to know."""
+
+PATIENCE = 10.0
+"""Seconds in which the head of a cluster must take a call."""
 
 
 class Ray:
@@ -70,6 +75,30 @@ def say_error(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:300]
 
 
+def require_answer(address: str) -> None:
+    """Make sure that somebody listens at an address: Ray itself would try for minutes.
+
+    Raises:
+        UsageError: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE):
+            pass
+    except (OSError, OverflowError) as error:
+        raise no_cluster(address, error) from error
+
+
+def no_cluster(address: str | None, error: Exception) -> UsageError:
+    """What is said where there is no cluster."""
+    return UsageError(
+        f"No Ray cluster answers at {address or 'this machine'}: {say_error(error)}.",
+        fix="Look at it with ray status; --address auto is that of this machine.",
+    )
+
+
 @contextmanager
 def open_ray(sweep: Sweep, place: Place) -> Iterator[Engine]:
     """Connect to a cluster; without an address to that of ``RAY_ADDRESS``, or else to one on this machine alone.
@@ -85,6 +114,8 @@ def open_ray(sweep: Sweep, place: Place) -> Iterator[Engine]:
             "Ray is not installed, and the engine is a cluster of it.",
             fix='pip install "finetune-harness[ray]", or leave out --engine: the local one needs nothing.',
         ) from error
+    if place.address:
+        require_answer(place.address)
     known = {name: os.environ[name] for name in TRAVELS if name in os.environ}
     settings: dict[str, Any] = {} if place.address else {"include_dashboard": False}
     if place.address is None and "RAY_ADDRESS" not in os.environ and place.workers:
@@ -98,11 +129,10 @@ def open_ray(sweep: Sweep, place: Place) -> Iterator[Engine]:
             **settings,
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"No Ray cluster answers at {place.address or 'this machine'}: {error}.",
-            fix="Look at it with ray status; --address auto is that of this machine.",
-        ) from error
+        raise no_cluster(place.address, error) from error
     try:
-        yield Ray({"num_cpus": sweep.threads, "num_gpus": sweep.gpus})
+        # What Ray has to say of its nodes must not stand between the lines of a report.
+        with redirect_stdout(sys.stderr):
+            yield Ray({"num_cpus": sweep.threads, "num_gpus": sweep.gpus})
     finally:
         ray.shutdown()

@@ -75,7 +75,7 @@ def make_archive(order: CellOrder, tuned: Sequence[float]) -> bytes:
 
 
 def _rename(arm: Arm, order: CellOrder) -> Arm:
-    changes = {"experiment": order.cell.experiment.name, "environment": dict(order.environment)}
+    changes = {"experiment": order.cell.experiment.name, "environment": ENVIRONMENT}
     return arm.model_copy(update={"manifest": arm.manifest.model_copy(update=changes)})
 
 
