@@ -13,7 +13,10 @@ from harness.cli.say import say
 
 COMMANDS = {
     "audit": ("harness.cli.audit:audit_command", "Run the checks on a pipeline of your own."),
-    "baseline": ("harness.cli.baseline:baseline", "List, show, compare, store, verify and prune the stored arms."),
+    "baseline": (
+        "harness.cli.baseline:baseline",
+        "List, show, compare, store, verify, check and prune the stored arms.",
+    ),
     "bench": ("harness.cli.bench:bench_command", "Time the engines beside plain generate, in turns."),
     "calibrate": ("harness.cli.calibrate:calibrate_command", "Measure false alarms and power on your own scores."),
     "card": ("harness.cli.card:card_command", "Write the results of a stored run into a model card."),
