@@ -106,7 +106,7 @@ def test_every_check_says_what_to_do() -> None:
 def test_every_public_name_stands_in_the_api() -> None:
     """No public name is left out of the page."""
     text = (DOCS / "api.md").read_text(encoding="utf-8")
-    shown = set(re.findall(r":: harness\.(\w+)$", text, re.MULTILINE))
+    shown = set(re.findall(r":: harness\.(\w+)", text, re.MULTILINE))
     assert {name for name in harness.__all__ if name != "HarnessError"} <= shown
     assert ".. automodule:: harness.errors" in text
 
@@ -180,6 +180,15 @@ class Tutorial:
             assert done.stdout.split()[-1] == shown[-1]
         else:
             assert done.returncode == 0, done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("block", ["$ echo seen\nshown\n", "$ false\n", "$ true\n$ echo $?\n1\n"])
+def test_tutorial_that_shows_something_else_is_seen(tmp_path: Path, block: str) -> None:
+    """Another text, a command that fails, another exit code; numbers may differ."""
+    tutorial = Tutorial(tmp_path / "folder")
+    tutorial.type("$ printf 'a  1.5 b\\n'\na 2 b\n$ echo $?\n0\n")
+    with pytest.raises(AssertionError):
+        tutorial.type(block)
 
 
 @pytest.mark.slow
