@@ -68,6 +68,13 @@ def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/index.md", "docs/checks.md"])
+def test_checks_are_counted(name: str) -> None:
+    """How many checks there are is told as it is."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert re.findall(r"(\d+) black-box", text) == [str(len(all_checks()))]
+
+
 def test_numbers_of_the_readme_are_those_of_the_pages() -> None:
     """The table that stands in two places is the same in both."""
     table = r"<!-- calibration: xsum.*?<!-- end -->"
@@ -87,6 +94,7 @@ def test_reference_of_the_checks_is_up_to_date() -> None:
     assert not stale, "run: python -m harness.defects.checks_page docs/checks.md"
 
 
+@pytest.mark.slow
 def test_what_was_caught_names_checks_and_defects_of_today() -> None:
     """Each check has caught something, each defect was caught, and none is of yesterday."""
     caught = json.loads((DOCS / "defects" / "caught.json").read_text(encoding="utf-8"))
