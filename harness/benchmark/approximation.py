@@ -14,6 +14,7 @@ import torch
 
 from harness.config import load_experiment
 from harness.data.source import load_splits
+from harness.errors import UsageError
 from harness.fingerprint import describe_environment
 from harness.forms import choose_form
 from harness.generation import ENGINES, REFERENCE
@@ -49,8 +50,12 @@ def main(model: str, engines: tuple[str, ...], dtypes: tuple[str, ...], rows: in
     click.echo(f"{model} on {describe_environment()['device']}, {beams} beams; reference: ", nl=False)
     click.echo(", ".join(f"{name} {values.mean():.2f}" for name, values in theirs.items()))
     for engine, dtype in itertools.product(engines, dtypes):
-        ENGINES.require(engine)
-        click.echo(f"{engine}, {dtype}: {say_difference(score(engine, dtype), theirs, experiment.gate)}")
+        try:
+            ENGINES.require(engine)
+            found = say_difference(score(engine, dtype), theirs, experiment.gate)
+        except UsageError as error:
+            raise click.ClickException(str(error)) from error
+        click.echo(f"{engine}, {dtype}: {found}")
 
 
 if __name__ == "__main__":

@@ -15,3 +15,10 @@ def test_an_exact_engine_costs_nothing_and_bfloat16_is_measured_beside() -> None
     assert "2 beams; reference: rouge1 " in head
     assert exact.startswith("graph, float32: an approximation; against transformers on 4 rows: rouge1 +0.00 (+0.00 to")
     assert rounded.startswith("graph, bfloat16: an approximation; against transformers on 4 rows: rouge1 ")
+
+
+def test_an_engine_that_cannot_is_a_sentence() -> None:
+    """A name that is none ends in one line, without a traceback."""
+    done = CliRunner().invoke(main, ["--rows", "2", "--beams", "1", "--engine", "grahp"])
+    assert done.exit_code == 1
+    assert "grahp" in done.output.splitlines()[-1]

@@ -29,8 +29,8 @@ class Tensors:
         """Take over the values of a group of the same shapes, in the memory of this one."""
         for (_, own), (_, new) in zip(self._items(), other._items(), strict=True):
             mine, theirs = (held if isinstance(held, tuple) else (held,) for held in (own, new))
-            for one, other in zip(mine, theirs, strict=True):
-                one.copy_(other)
+            for kept, wanted in zip(mine, theirs, strict=True):
+                kept.copy_(wanted)
 
     def _items(self) -> list[tuple[str, Held]]:
         return [(field.name, getattr(self, field.name)) for field in fields(self)]
