@@ -130,7 +130,7 @@ def end_together(error: BaseException, report: Callable[[BaseException], int]) -
     """
     if count() == 1:
         return report(error)
-    from torch.distributed import TCPStore  # noqa: PLC0415
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]  # noqa: PLC0415 - torch does not list it
 
     place = f"harness/end/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     try:
