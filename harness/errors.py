@@ -25,6 +25,8 @@
 
 from __future__ import annotations
 
+from harness.printable import printable
+
 
 class HarnessError(Exception):
     """Every error that the harness raises on purpose.
@@ -42,7 +44,7 @@ class HarnessError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.seen, self.why, self.fix) if part)
+        return printable(" ".join(part for part in (self.seen, self.why, self.fix) if part))
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.seen, self.why, self.fix)

@@ -73,7 +73,7 @@ def score_arm(
         rows=hash_rows(splits.eval),
         inputs_cut=sum(row.input_cut for row in encoded),
         train_rows=hash_rows(splits.train) if role == "tuned" else None,
-        data=experiment.data.model_dump(mode="json"),
+        data=experiment.data.model_dump(mode="json", exclude={"limits"}),
         encoding=form.encoding,
         generation=settings,
         engine=choice.describe() if choice else {},

@@ -55,7 +55,7 @@ def prune(
     with locked(baselines):
         orphans = find_orphans(baselines, known)
         for orphan in orphans:
-            if orphan.is_dir():
+            if orphan.is_dir() and not orphan.is_symlink():
                 shutil.rmtree(orphan)
             else:
                 orphan.unlink()

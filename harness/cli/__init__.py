@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from harness import processes
+from harness.cli.say import say
 
 COMMANDS = {
     "audit": ("harness.cli.audit:audit_command", "Run the checks on a pipeline of your own."),
@@ -96,20 +97,20 @@ def _report(error: BaseException) -> int:
         error.show()
         return 2
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         return 130
     from harness.errors import HarnessError
     from harness.gate import ExitCode, exit_code_of
 
     if isinstance(error, HarnessError):
-        click.echo(f"{type(error).__name__}: {error}", err=True)
+        say(f"{type(error).__name__}: {error}", err=True)
         return exit_code_of(error)
     if isinstance(error, OSError):
         # Permissions, names that are too long, a folder that is gone: the machine's fault or the user's, not a bug.
-        click.echo(f"{type(error).__name__}: {error}. Check that path, or choose another.", err=True)
+        say(f"{type(error).__name__}: {error}. Check that path, or choose another.", err=True)
         return ExitCode.USAGE
     import traceback
 
-    traceback.print_exception(error)
-    click.echo("This is a bug in the harness; please report it with the lines above.", err=True)
+    say("".join(traceback.format_exception(error)), err=True)
+    say("This is a bug in the harness; please report it with the lines above.", err=True)
     return ExitCode.INTERNAL

@@ -22,6 +22,7 @@ from harness.baselines import (
     say_review,
     store_baseline,
 )
+from harness.cli.say import say
 from harness.config import Experiment, GateSettings
 from harness.errors import BaselineError
 
@@ -53,9 +54,9 @@ def list_command(baselines: Path) -> None:
     """List the stored arms and their scores."""
     arms = list_baselines(baselines)
     if not arms:
-        click.echo(f"No arm is stored in {baselines}.")
+        say(f"No arm is stored in {baselines}.")
     for arm in arms:
-        click.echo(describe(arm))
+        say(describe(arm))
 
 
 @baseline.command("show")
@@ -65,16 +66,16 @@ def show_command(experiment: str, baselines: Path) -> None:
     """Show what is stored of EXPERIMENT: scores, why, from which commit, and what made it."""
     stored = require_stored(baselines, experiment)
     for arm in (stored.base, stored.tuned, *stored.others):
-        click.echo(describe(arm))
+        say(describe(arm))
     if stored.approval is None:
-        click.echo("why and from which commit: not written down")
+        say("why and from which commit: not written down")
     else:
         approval = stored.approval
-        click.echo(f"why: {approval.why}")
-        click.echo(f"commit: {approval.commit or 'none'}{', forced' * approval.forced}; stored {approval.stored}")
+        say(f"why: {approval.why}")
+        say(f"commit: {approval.commit or 'none'}{', forced' * approval.forced}; stored {approval.stored}")
     manifest = stored.tuned.manifest
-    click.echo(f"model: {manifest.model.name}, weights {manifest.model.weights[:12]}…")
-    click.echo("made with: " + ", ".join(f"{name} {value}" for name, value in manifest.environment.items()))
+    say(f"model: {manifest.model.name}, weights {manifest.model.weights[:12]}…")
+    say("made with: " + ", ".join(f"{name} {value}" for name, value in manifest.environment.items()))
 
 
 @baseline.command("diff")
@@ -117,10 +118,10 @@ def accept_command(
     if stored is not None and not new_only:
         show_difference(stored, chosen, experiment)
     place = store_baseline(baselines, new, why=why, force=force, new_only=new_only, ignored=[runs, chosen])
-    click.echo(f"Stored {chosen} as {place}.")
+    say(f"Stored {chosen} as {place}.")
     for arm in list_baselines(baselines, experiment):
-        click.echo(describe(arm))
-    click.echo(f"Look at the difference and commit it: git add -N {place}; git diff {place}")
+        say(describe(arm))
+    say(f"Look at the difference and commit it: git add -N {place}; git diff {place}")
 
 
 @baseline.command("verify")
@@ -139,9 +140,9 @@ def verify_command(context: click.Context, experiments: Path, baselines: Path) -
             problems.append(str(error))
         else:
             if stored is not None:
-                click.echo(f"✓ {name}: {2 + len(stored.others)} arms of {len(stored.base.rows)} rows")
+                say(f"✓ {name}: {2 + len(stored.others)} arms of {len(stored.base.rows)} rows")
     for problem in problems:
-        click.echo(f"✗ {problem}")
+        say(f"✗ {problem}")
     context.exit(1 if problems else 0)
 
 
@@ -156,10 +157,10 @@ def prune_command(*, yes: bool, experiments: Path, force: bool, runs: Path, base
     known = known_experiments(experiments)
     if not yes:
         found = find_orphans(baselines, known)
-        click.echo("\n".join(f"would remove {path}" for path in found) or "Nothing to remove.")
+        say("\n".join(f"would remove {path}" for path in found) or "Nothing to remove.")
         return
     removed = prune(baselines, known, force=force, ignored=[runs])
-    click.echo("\n".join(f"removed {path}" for path in removed) or "Nothing to remove.")
+    say("\n".join(f"removed {path}" for path in removed) or "Nothing to remove.")
 
 
 def describe(arm: Arm) -> str:
@@ -188,7 +189,7 @@ def read_intact(baselines: Path, experiment: str) -> Baseline | None:
     try:
         return read_baseline(baselines, experiment)
     except BaselineError as error:
-        click.echo(f"What is stored is damaged, so no difference is shown: {error}", err=True)
+        say(f"What is stored is damaged, so no difference is shown: {error}", err=True)
         return None
 
 
@@ -201,4 +202,4 @@ def show_difference(stored: Baseline, run_folder: Path, experiment: str) -> None
         else GateSettings()
     )
     for found in review(stored, read_run(run_folder, experiment), settings):
-        click.echo("\n".join(say_review(found)))
+        say("\n".join(say_review(found)))

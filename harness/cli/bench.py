@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from harness.cli.say import say
 from harness.errors import SettingsError
 
 HEAD = ("engine", "batch", "beams", "dtype", "source", "tokens/s", "times", "ms/step", "first ms", "rows/s", "MB",
@@ -75,18 +76,18 @@ def bench_command(
     made = make_model(model)
     timed = []
     for case in list_cases(batches, beams, dtypes, lengths, tokens):
-        click.echo(f"batch {case.batch}, {case.beams} beams, {case.dtype}, {case.source_length} tokens", err=True)
+        say(f"batch {case.batch}, {case.beams} beams, {case.dtype}, {case.source_length} tokens", err=True)
         timed += measure_case(made, case, engines, rounds=rounds)
     record = make_record(model, timed, measure_bandwidth(choose_device()))
     if as_json:
-        click.echo(json.dumps(record, indent=2, sort_keys=True))
+        say(json.dumps(record, indent=2, sort_keys=True))
     else:
         show(record)
     if keep:
-        click.echo(f"Stored in {store(baselines, record)}", err=True)
+        say(f"Stored in {store(baselines, record)}", err=True)
         return
     status, lines = judge(baselines, record)
-    click.echo("\n".join(lines), err=True)
+    say("\n".join(lines), err=True)
     context.exit(EXIT_CODES[status])
 
 

@@ -94,7 +94,9 @@ class AutoCrfTagger:
         Raises:
             ModelError: transformers has no token classifier of this kind.
         """
-        places = {name: options[name] for name in ("revision", "local_files_only") if name in options}
+        places = {
+            name: options[name] for name in ("revision", "local_files_only", "trust_remote_code") if name in options
+        }
         return choose_class(AutoConfig.from_pretrained(path, **places)).from_pretrained(path, **options)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -166,6 +167,19 @@ def read_account(folder: Path) -> Account:
         losses=_parse(folder / "losses.jsonl", lambda text: tuple(float(line["loss"]) for line in _lines(text))),
         checks=read_checks(folder / "checks.json") if (folder / "checks.json").exists() else (),
     )
+
+
+@contextmanager
+def as_written(folder: Path) -> Iterator[None]:
+    """Around what shows an account from disk: facts that hold something else than a run writes are a user's error.
+
+    Raises:
+        UsageError: they do.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise _no_run(folder / "verdict.json", f"it was edited: {type(error).__name__}: {error}") from error
 
 
 def write_text(path: Path, text: str) -> None:

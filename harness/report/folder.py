@@ -12,6 +12,7 @@ from harness.atomic import whole_folder
 from harness.baselines.store import name_seed
 from harness.data.rows import write_ledger
 from harness.errors import UsageError
+from harness.places import place_inside
 from harness.report.account import Account, give_account, write_account, write_text
 from harness.report.markdown import write_markdown
 
@@ -28,7 +29,7 @@ def write_run(run: Run, runs: Path = DEFAULT_FOLDER, *, checks: tuple[CheckLine,
     Returns:
         The new folder.
     """
-    folder = runs / run.experiment.name / name_folder(run.tuned.outputs_hash)
+    folder = place_inside(runs, run.experiment.name, "an experiment") / name_folder(run.tuned.outputs_hash)
     account = give_account(run, checks)
     with whole_folder(folder) as fresh:
         write_account(account, fresh)
@@ -63,9 +64,9 @@ def require_writable(runs: Path, experiment: str) -> None:
     """Make sure, before an hour of training, that the run can be written afterwards.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it cannot, or its name leads out of the folder.
     """
-    wanted = runs.absolute() / experiment
+    wanted = place_inside(runs.absolute(), experiment, "an experiment")
     place = next(folder for folder in (wanted, *wanted.parents) if os.path.lexists(folder))
     try:
         with tempfile.TemporaryDirectory(dir=place, prefix=".harness-"):
