@@ -23,7 +23,9 @@ def command(processes: int, *arguments: object) -> list[str]:
 
 def environment() -> dict[str, str]:
     """One thread a process, as torchrun sets it, so that all round alike."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    # transformers greets users of wandb on standard output.
+    kept = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}
+    return {**kept, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def launch(processes: int, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -33,6 +33,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> TRAINED:
     return train(2, tmp_path_factory.mktemp("together") / "weights.pt", *CASES)
 
 
+@torch.no_grad()
 def distance(one: dict[str, Any], other: dict[str, Any]) -> float:
     """How far apart two trainings ended, in parts of how far they went: Euclid over all weights that moved."""
     apart = sum(float((one["after"][name] - other["after"][name]).square().sum()) for name in one["after"])
