@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from harness.atomic import whole_folder
 from harness.baselines.store import name_seed
-from harness.data.rows import write_ledger
+from harness.data.rows import list_ledger
 from harness.errors import UsageError
-from harness.report.account import Account, give_account, write_account, write_text
+from harness.places import place_inside
+from harness.report.account import Account, give_account, write_account, write_lines, write_text
 from harness.report.markdown import write_markdown
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def write_run(run: Run, runs: Path = DEFAULT_FOLDER, *, checks: tuple[CheckLine,
     Returns:
         The new folder.
     """
-    folder = runs / run.experiment.name / name_folder(run.tuned.outputs_hash)
+    folder = place_inside(runs, run.experiment.name, "an experiment") / name_folder(run.tuned.outputs_hash)
     account = give_account(run, checks)
     with whole_folder(folder) as fresh:
         write_evidence(run, account, fresh)
@@ -42,7 +43,7 @@ def write_evidence(run: Run, account: Account, folder: Path) -> None:
     write_account(account, folder)
     for arm in run.others:
         arm.write(folder / name_seed(arm))
-    write_text(folder / "ledger.jsonl", write_ledger(run.splits))
+    write_lines(folder / "ledger.jsonl", list_ledger(run.splits))
 
 
 def name_folder(outputs_hash: str) -> str:
@@ -68,9 +69,9 @@ def require_writable(runs: Path, experiment: str) -> None:
     """Make sure, before an hour of training, that the run can be written afterwards.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it cannot, or its name leads out of the folder.
     """
-    wanted = runs.absolute() / experiment
+    wanted = place_inside(runs.absolute(), experiment, "an experiment")
     place = next(folder for folder in (wanted, *wanted.parents) if os.path.lexists(folder))
     try:
         with tempfile.TemporaryDirectory(dir=place, prefix=".harness-"):
