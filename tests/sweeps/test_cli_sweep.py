@@ -22,7 +22,7 @@ def call(arguments: list[str]) -> int:
     """The command line with these arguments, in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["harness", "sweep", *arguments])
-        return int(main())
+        return int(main() or 0)
 
 
 @pytest.mark.parametrize(
