@@ -25,6 +25,7 @@ COMMANDS = {
     "init": ("harness.cli.init:init_command", "Start a project: settings, a test, a workflow, a tox environment."),
     "report": ("harness.cli.report:report_command", "Write the reports of a stored run anew."),
     "run": ("harness.cli.run:run_command", "Fine-tune, score base and tuned, compare, and judge."),
+    "sweep": ("harness.cli.sweep:sweep_command", "Run models x methods x tasks x seeds, here or on a cluster."),
 }
 """Subcommand to its place and its line of help, so that ``--help`` imports none of them."""
 
