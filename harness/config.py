@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import PydanticSerializationError
 
 from harness.errors import SettingsError
 from harness.input_settings import LimitSettings, ModelSettings
@@ -346,9 +347,17 @@ def parse_settings(kind: type[S], content: Mapping[str, object], *, where: str) 
         SettingsError: a setting is unknown or wrong; the message names each one.
     """
     try:
-        return kind.model_validate(content)
+        found = kind.model_validate(content)
+        found.model_dump_json()
     except ValidationError as error:
         raise _explain_problems(error, kind, where=where) from error
+    except PydanticSerializationError as error:
+        raise SettingsError(
+            f"{where} holds half of a character: {error}.",
+            why="After the training it could not be written down.",
+            fix="Write the text anew as UTF-8; it was cut inside an emoji or a rare letter.",
+        ) from error
+    return found
 
 
 def place_value(content: dict[str, Any], path: str, value: object) -> None:
