@@ -315,12 +315,12 @@ def anchor(content: dict[str, Any], folder: Path) -> dict[str, Any]:
         if not isinstance(settings, dict):
             continue
         value = settings.get(name)
-        if isinstance(value, str) and value and (folder / value).exists():
+        if isinstance(value, str) and value and os.path.lexists(folder / value):
             settings[name] = str(folder / value)
     checks = content.get("checks")
     if isinstance(checks, dict) and isinstance(place := checks.get("pipeline"), str):
         file, colon, attribute = place.rpartition(":")
-        if file and (folder / file).is_file():
+        if file and os.path.lexists(folder / file):
             checks["pipeline"] = f"{folder / file}{colon}{attribute}"
     return content
 

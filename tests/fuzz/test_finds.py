@@ -58,3 +58,10 @@ def test_half_of_a_character_in_settings_is_refused(tmp_path: Path) -> None:
     path.write_text('{"name": "x", "encoding": {"prefix": "\\ud800"}}', encoding="utf-8")
     with pytest.raises(SettingsError, match="holds half of a character"):
         load_experiment(str(path))
+
+
+def test_path_that_is_too_long_is_no_path(tmp_path: Path) -> None:
+    """A value that no file system can hold is taken for a name, which is then not found."""
+    path = tmp_path / "harness.toml"
+    path.write_text(f'name = "x"\n[data]\nsource = "{"x" * 70_000}"\n[checks]\npipeline = "{"x" * 70_000}:y"\n')
+    assert len(load_experiment(str(path)).data.source) == 70_000
