@@ -12,7 +12,8 @@
     │   │   └── OverlapError      rows stand in two splits
     │   ├── ModelError            the model cannot be found or is of the wrong kind
     │   ├── HubError              the model hub cannot be reached
-    │   └── BaselineError         a stored arm is missing or damaged
+    │   ├── BaselineError         a stored arm is missing or damaged
+    │   └── ProcessError          of several processes one is lost, or has come to something else
     ├── TrainingError             fine-tuning failed
     │   ├── LabelError            the labels do not mean the targets
     │   └── NonFiniteLossError    the loss became infinite or not a number
@@ -120,6 +121,14 @@ class BaselineError(UsageError):
     """A stored arm is missing, damaged or was edited.
 
     Causes: a file changed by hand, a half-finished merge. Fix: restore it from git, or accept a new run.
+    """
+
+
+class ProcessError(UsageError):
+    """Of several processes one is lost, or has come to something else than the others.
+
+    Causes: it was killed or ran out of memory; a method of one's own that does not share its gradients. Fix: start the
+    same command again, or in one process.
     """
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import processes
+
 if TYPE_CHECKING:
     import torch
 
@@ -86,5 +88,6 @@ def describe_environment() -> dict[str, str]:
         "platform": platform.system(),
         "device": device,
         "threads": str(torch.get_num_threads()),
+        **({"processes": str(processes.count())} if processes.count() > 1 else {}),
         **{name: importlib.metadata.version(name) for name in LIBRARIES},
     }

@@ -8,9 +8,10 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,14 @@ from transformers import (
     TrainingArguments,
 )
 
+from harness import processes
 from harness.config import TrainingSettings
 from harness.device import choose_device
 from harness.early_stopping import EarlyStopping, hold_out
 from harness.errors import NonFiniteLossError, SettingsError
 from harness.lesson import Lesson, Loss, Trained
 from harness.losses import TokenLoss
+from harness.parallel import ParallelTrainer
 from harness.tasks.task import Features
 
 
@@ -47,13 +50,14 @@ def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings
         SettingsError: the model cannot be trained so.
         NonFiniteLossError: the loss became infinite or not a number.
     """
+    processes.join()
     loss = choose_loss(model, lesson, settings)
     require_able(model, settings)
     with own_randomness(settings.seed), tempfile.TemporaryDirectory(prefix="harness-") as folder:
         tuned = copy.deepcopy(model)
         recorder = _LossRecorder()
         examples, stopper = _part_held_out(lesson, loss, settings)
-        trainer = (_InOrder if lesson.ordered else Trainer)(
+        trainer = _choose_trainer(ordered=lesson.ordered)(
             model=tuned,
             args=_trainer_arguments(settings, folder),
             train_dataset=[dict(example) for example in examples],
@@ -75,6 +79,12 @@ def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings
         trainable_parameters=sum(weight.numel() for weight in tuned.parameters() if weight.requires_grad),
         held_out_losses=() if stopper is None else tuple(stopper.losses),
     )
+
+
+def _choose_trainer(*, ordered: bool) -> Callable[..., Trainer]:
+    if processes.count() > 1:
+        return partial(ParallelTrainer, ordered=ordered)
+    return _InOrder if ordered else Trainer
 
 
 def choose_loss(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) -> Loss | None:
@@ -106,6 +116,13 @@ def require_able(model: PreTrainedModel, settings: TrainingSettings) -> None:
         raise SettingsError(
             f"training.gradient_checkpointing is on, and {type(model).__name__} cannot do it.",
             fix="Leave it out; to save memory, halve training.batch_size and double training.accumulation.",
+        )
+    if settings.batch_size % processes.count():
+        raise SettingsError(
+            f"training.batch_size is {settings.batch_size}, and {processes.count()} processes share each batch.",
+            why="Some would have fewer rows than others, and wait for them in every step.",
+            fix=f"Set training.batch_size to a multiple of {processes.count()}, or start as many processes as divide "
+            "it.",
         )
     if settings.precision == "bfloat16" and torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
         raise SettingsError(

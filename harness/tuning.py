@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from harness import processes
 from harness.config import Experiment
 from harness.errors import TrainingError
 from harness.guards import guard_identity
@@ -28,7 +29,8 @@ class Cost:
     """What it took to adapt a model.
 
     Args:
-        peak_bytes: the highest memory while it was adapted, above what was taken before.
+        peak_bytes: the highest memory while it was adapted, above what was taken before; of several processes that of
+            the one that took most.
         stored_bytes: what has to be stored beside the base: an adapter, or all weights; nothing for a prompt.
     """
 
@@ -90,9 +92,15 @@ def tune_each_seed(
                     fix="Return harness.Trained(model=..., losses=..., trainable_parameters=...).",
                 )
             tuned = loaded.with_weights_of(trained.model)
+            processes.require_equal(tuned.identify().weights, "weights")
             keeps = isinstance(trained, Adapted) and trained.keeps_weights
             guard_identity(base=before, base_after=loaded.identify(), tuned=tuned.identify(), keeps_weights=keeps)
-        yield seeded, tuned, trained, Cost(peak_bytes=peak.bytes, stored_bytes=measure_stored(trained))
+        yield (
+            seeded,
+            tuned,
+            trained,
+            Cost(peak_bytes=max(processes.gather([peak.bytes])), stored_bytes=measure_stored(trained)),
+        )
 
 
 def measure_stored(trained: Trained) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from harness import processes
 from harness.cli.say import say
 
 COMMANDS = {
@@ -36,6 +37,8 @@ class LazyGroup(click.Group):
         """Import a subcommand."""
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name != "run":
+            processes.require_one(f"harness {cmd_name}")
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
@@ -71,21 +74,31 @@ def main() -> Any:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    processes.hush()
+    try:
+        code = _call()
+        processes.part()
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - reported, a bug with its traceback
+        return processes.end_together(error, _report)
+    # Of several processes the first has the verdict; torchrun stops all as soon as one ends with another code than 0.
+    return code if processes.is_first() else 0
+
+
+def _call() -> Any:
     try:
         return cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.ClickException as error:
+
+
+def _report(error: BaseException) -> int:
+    """Say what ended the program; returns its exit code."""
+    if isinstance(error, click.ClickException):
         error.show()
         return 2
-    except (click.Abort, KeyboardInterrupt):
+    if isinstance(error, click.Abort | KeyboardInterrupt):
         say("Interrupted.", err=True)
         return 130
-    except Exception as error:  # noqa: BLE001 - reported with its traceback
-        return _report(error)
-
-
-def _report(error: Exception) -> int:
     from harness.errors import HarnessError
     from harness.gate import ExitCode, exit_code_of
 

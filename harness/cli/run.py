@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness import processes
 from harness.cli.say import say
 from harness.config import Experiment, load_experiment
 from harness.errors import SettingsError
@@ -165,7 +166,7 @@ def execute(experiment: Experiment, *, places: Places, as_json: bool) -> int:
 
 
 def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path], None] = lambda *_: None) -> Run:
-    """Run, write the run's folder, show it, and tell the trackers."""
+    """Run, write the run's folder, show it, and tell the trackers; of several processes the first does all but run."""
     quiet_libraries()
     from harness.experiment import run
     from harness.methods.method import MethodWarning
@@ -181,6 +182,8 @@ def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path
         # Every report says the same.
         warnings.simplefilter("ignore", MethodWarning)
         done = run(experiment, baselines=places.baselines, audit=audit, say=lambda line: say(line, err=True))
+    if not processes.is_first():
+        return done
     folder = write_run(done, places.runs)
     account = give_account(done)
     append_summary(account)

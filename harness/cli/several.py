@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import processes
 from harness.cli.run import Places, name_for_method, perform
 from harness.cli.say import say
 from harness.config import Experiment, load_experiment
@@ -113,7 +114,7 @@ def _run_each(
             skipped[experiment.way] = str(error)
             say(f"{experiment.way} is left out: {error}", err=True)
     tables = tabulate(done, skipped)
-    if document is not None:
+    if document is not None and processes.is_first():
         write_tables(tables, document)
     _print(tables, narrow)
     return done

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from transformers import GenerationConfig, PreTrainedModel
 
-from harness.generation.batched import BatchedEngine, WriteBatch
+from harness.generation.batched import BatchedEngine, WriteBatch, pad_batch
 from harness.generation.engine import Resolved
 
 
@@ -38,19 +38,13 @@ def generate_batch(model: PreTrainedModel, sources: Sequence[Sequence[int]], con
         causal model the new tokens alone.
     """
     causal = not model.config.is_encoder_decoder
-    longest = max(map(len, sources))
-    padded, mask = [], []
-    for source in sources:
-        missing = longest - len(source)
-        sides = (missing, 0) if causal else (0, missing)
-        padded.append([config.pad_token_id] * sides[0] + [*source] + [config.pad_token_id] * sides[1])
-        mask.append([0] * sides[0] + [1] * len(source) + [0] * sides[1])
+    padded, mask = pad_batch(sources, config.pad_token_id, left=causal)
     output: torch.Tensor = model.generate(
-        input_ids=torch.tensor(padded, device=model.device),
-        attention_mask=torch.tensor(mask, device=model.device),
+        input_ids=padded.to(model.device),
+        attention_mask=mask.to(model.device),
         generation_config=config,
     )
-    return output[:, longest:] if causal else output
+    return output[:, padded.shape[1] :] if causal else output
 
 
 def to_generation_config(settings: Resolved) -> GenerationConfig:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from harness.atomic import whole_folder
 from harness.baselines.store import name_seed
-from harness.data.rows import write_ledger
+from harness.data.rows import list_ledger
 from harness.errors import UsageError
 from harness.places import place_inside
-from harness.report.account import Account, give_account, write_account, write_text
+from harness.report.account import Account, give_account, write_account, write_lines, write_text
 from harness.report.markdown import write_markdown
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def write_run(run: Run, runs: Path = DEFAULT_FOLDER, *, checks: tuple[CheckLine,
         write_account(account, fresh)
         for arm in run.others:
             arm.write(fresh / name_seed(arm))
-        write_text(fresh / "ledger.jsonl", write_ledger(run.splits))
+        write_lines(fresh / "ledger.jsonl", list_ledger(run.splits))
         write_reports(account, fresh)
     keep_out_of_git(runs)
     return folder
