@@ -257,6 +257,10 @@ class Experiment(Settings):
 
         Raises:
             SettingsError: a name is unknown or a value is wrong.
+
+        Example:
+            >>> load_experiment("summarization-full").override({"training.epochs": 3}).training.epochs
+            3
         """
         content = self.model_dump()
         for path, value in changes.items():
@@ -275,6 +279,11 @@ def load_experiment(choice: str | None = None, *, task: str | None = None) -> Ex
     Raises:
         SettingsError: the file cannot be read, or a setting is unknown or wrong.
         NameUnknownError: neither a preset nor a file has this name.
+
+    Example:
+        >>> experiment = load_experiment("sentiment-full")
+        >>> experiment.task, experiment.model.name
+        ('sentiment', 'tiny-bert')
     """
     if choice is None:
         preset = f"{task}-full" if f"{task}-full" in presets() else DEFAULT_PRESET

@@ -35,6 +35,10 @@ class HarnessError(Exception):
         seen: what was seen, with numbers.
         why: why it matters; may be left out where that is plain.
         fix: what to do about it.
+
+    Example:
+        >>> print(HarnessError("3 rows are empty.", why="They teach nothing.", fix="Take them out."))
+        3 rows are empty. They teach nothing. Take them out.
     """
 
     def __init__(self, seen: str, *, fix: str, why: str = "") -> None:

@@ -13,7 +13,10 @@ from harness.cli.say import say
 
 COMMANDS = {
     "audit": ("harness.cli.audit:audit_command", "Run the checks on a pipeline of your own."),
-    "baseline": ("harness.cli.baseline:baseline", "List, show, compare, store, verify and prune the stored arms."),
+    "baseline": (
+        "harness.cli.baseline:baseline",
+        "List, show, compare, store, verify, check and prune the stored arms.",
+    ),
     "bench": ("harness.cli.bench:bench_command", "Time the engines beside plain generate, in turns."),
     "calibrate": ("harness.cli.calibrate:calibrate_command", "Measure false alarms and power on your own scores."),
     "card": ("harness.cli.card:card_command", "Write the results of a stored run into a model card."),
@@ -22,6 +25,7 @@ COMMANDS = {
     "init": ("harness.cli.init:init_command", "Start a project: settings, a test, a workflow, a tox environment."),
     "report": ("harness.cli.report:report_command", "Write the reports of a stored run anew."),
     "run": ("harness.cli.run:run_command", "Fine-tune, score base and tuned, compare, and judge."),
+    "sweep": ("harness.cli.sweep:sweep_command", "Run models x methods x tasks x seeds, here or on a cluster."),
 }
 """Subcommand to its place and its line of help, so that ``--help`` imports none of them."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ EXPERIMENTS = click.option(
 
 @click.group("baseline")
 def baseline() -> None:
-    """List, show, compare, store, verify and prune the stored arms."""
+    """List, show, compare, store, verify, check and prune the stored arms."""
 
 
 @baseline.command("list")
@@ -144,6 +145,65 @@ def verify_command(context: click.Context, experiments: Path, baselines: Path) -
     for problem in problems:
         say(f"✗ {problem}")
     context.exit(1 if problems else 0)
+
+
+@baseline.command("check")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@EXPERIMENTS
+@BASELINES
+@click.option("--write", "document", type=FOLDER, help="Write what was found into this file as well, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def check_command(
+    context: click.Context,
+    names: tuple[str, ...],
+    experiments: Path,
+    baselines: Path,
+    document: Path | None,
+    as_json: bool,  # noqa: FBT001 - click's interface
+) -> None:
+    """Score the stored bases anew, train nothing, and say what moved: after an upgrade, or on another machine.
+
+    NAMEs are experiments; all that are stored by default. Each is unchanged, moved, or not comparable.
+
+    \b
+    Exit codes, the gravest of all:
+      0  unchanged, or within what the experiment's sentence about drift allows
+      1  moved further, or the weights are others
+      2  nothing is stored of it
+      3  moved, and too few rows to decide whether further
+      4  not comparable: other rows, settings or metrics; they are named
+    """  # noqa: D301 - click's mark for lines to leave as they are
+    from harness.cli.run import quiet_libraries
+
+    quiet_libraries()
+    from harness.drift import check_baselines, gravest_code
+    from harness.report.drift import describe_drift, say_drift
+
+    found = check_baselines(
+        names, baselines=baselines, experiments=experiments, say=lambda line: click.echo(line, err=True)
+    )
+    written = json.dumps(describe_drift(found), indent=2, sort_keys=True, ensure_ascii=False)
+    if document is not None:
+        document.parent.mkdir(parents=True, exist_ok=True)
+        document.write_text(f"{written}\n", encoding="utf-8", newline="\n")
+    click.echo(written if as_json else "\n".join(line for entry in found for line in say_drift(entry)))
+    context.exit(gravest_code(found))
+
+
+@baseline.command("versions")
+@click.argument("folder", type=FOLDER)
+@click.argument("document", type=FOLDER)
+def versions_command(folder: Path, document: Path) -> None:
+    """Put tables of what moved where into DOCUMENT, from the files in FOLDER that ``check --write`` wrote.
+
+    A file is an environment, and is called by its name.
+    """
+    from harness.report.several import write_tables
+    from harness.report.versions import read_records, tabulate_versions
+
+    write_tables(tabulate_versions(read_records(folder)), document)
+    click.echo(f"Written to {document}", err=True)
 
 
 @baseline.command("prune")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "--write",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write matrix.json, matrix.html and matrix.md into this folder.",
+    help="Write matrix.json, matrix.html, matrix.md and caught.json into this folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the matrix as JSON.")
 @click.pass_context

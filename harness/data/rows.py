@@ -37,6 +37,11 @@ class Row:
         context: of question answering the passage that holds the answer.
         spans: where each reference stands in the context, (start, end) in characters; nothing where it does not.
         turns: of a chat (role, text) of each message before the target; ``input`` is then the last of these texts.
+
+    Example:
+        >>> row = Row(id="1", input="It rained in Marl.", target="Rain in Marl.")
+        >>> row.references
+        ('Rain in Marl.',)
     """
 
     id: str

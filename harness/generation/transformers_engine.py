@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel
@@ -48,8 +49,15 @@ def generate_batch(model: PreTrainedModel, sources: Sequence[Sequence[int]], con
 
 
 def to_generation_config(settings: Resolved) -> GenerationConfig:
-    """The resolved settings as transformers takes them."""
-    return GenerationConfig(**{name: value for name, value in settings.items() if name != "engine"})
+    """The resolved settings as transformers takes them.
+
+    A ``max_length`` of 20 happens to be the library's default, and transformers 4 takes it for none: it would write 20
+    tokens behind the decoder's start token. Said as new tokens, every length means the same in all versions.
+    """
+    options: dict[str, Any] = {name: value for name, value in settings.items() if name != "engine"}
+    if "max_length" in options:
+        options["max_new_tokens"] = options.pop("max_length") - 1
+    return GenerationConfig(**options)
 
 
 @contextmanager

@@ -64,7 +64,8 @@ class CrfTagger:
         if labels is not None:
             mask = labels != IGNORE_INDEX
             count = mask.sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
-            output.loss = -self.crf.log_likelihood(output.logits, labels, mask).sum() / count
+            # As an attribute alone, transformers 4 would not find it among the entries.
+            output["loss"] = -self.crf.log_likelihood(output.logits, labels, mask).sum() / count
         return output
 
     def _init_weights(self, module: torch.nn.Module) -> None:

@@ -32,13 +32,18 @@ def write_run(run: Run, runs: Path = DEFAULT_FOLDER, *, checks: tuple[CheckLine,
     folder = place_inside(runs, run.experiment.name, "an experiment") / name_folder(run.tuned.outputs_hash)
     account = give_account(run, checks)
     with whole_folder(folder) as fresh:
-        write_account(account, fresh)
-        for arm in run.others:
-            arm.write(fresh / name_seed(arm))
-        write_lines(fresh / "ledger.jsonl", list_ledger(run.splits))
+        write_evidence(run, account, fresh)
         write_reports(account, fresh)
     keep_out_of_git(runs)
     return folder
+
+
+def write_evidence(run: Run, account: Account, folder: Path) -> None:
+    """Write all of a run from which its reports are made, and nothing that can be made anew."""
+    write_account(account, folder)
+    for arm in run.others:
+        arm.write(folder / name_seed(arm))
+    write_lines(folder / "ledger.jsonl", list_ledger(run.splits))
 
 
 def name_folder(outputs_hash: str) -> str:

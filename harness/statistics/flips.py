@@ -138,6 +138,12 @@ def draw_flips(deltas: Floats, *, flips: int, seed: int = 0) -> Flips:
         deltas: (rows, ..., metrics) float64, candidate less reference.
         flips: how many subsets.
         seed: decides the subsets.
+
+    Example:
+        >>> deltas = np.array([[3.0], [1.0], [2.0], [2.0], [4.0], [1.0]])
+        >>> flips = draw_flips(deltas, flips=10_000)
+        >>> flips.exact, float(flips.p_values("two-sided")[0])
+        (True, 0.03125)
     """
     rows = len(deltas)
     whole, exponent = _to_whole_numbers(deltas.reshape(rows, -1))

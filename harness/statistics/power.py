@@ -14,7 +14,12 @@ Floats = NDArray[np.float64]
 
 
 def can_decide(rows: int, level: float) -> bool:
-    """Whether any result of this many rows could reach the level in a two-sided test: 2 of 2^rows flips must do."""
+    """Whether any result of this many rows could reach the level in a two-sided test: 2 of 2^rows flips must do.
+
+    Example:
+        >>> [can_decide(rows, level=0.05) for rows in (5, 6)]
+        [False, True]
+    """
     return 2.0 ** (1 - rows) <= level
 
 
