@@ -6,12 +6,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.config import Experiment
 from harness.errors import TrainingError
 from harness.guards import guard_identity
 from harness.methods import METHODS, Adapted, Course, Method
+from harness.progress import NOTHING, Progress
+from harness.resuming import recall_tuned
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -57,6 +60,7 @@ def tune_each_seed(
     *,
     method: Method | None,
     clock: Clock,
+    progress: Progress = NOTHING,
 ) -> Iterator[tuple[Experiment, LoadedModel, Trained, Cost]]:
     """Train one model a seed, and make sure each time that base and tuned are two.
 
@@ -66,6 +70,7 @@ def tune_each_seed(
         course: what there is to learn.
         method: a user's own way to fine-tune, in place of the experiment's.
         clock: takes the time of the training.
+        progress: where what is done is kept, and was.
 
     Yields:
         The experiment with that seed, the tuned model, how it came about, and what it took.
@@ -81,9 +86,12 @@ def tune_each_seed(
     for seed in range(experiment.training.seed, experiment.training.seed + experiment.repeats):
         seeded = experiment.override({"training.seed": seed})
         with clock.stage("tune"):
-            seeded_course = replace(course, form=replace(course.form, experiment=seeded))
+            kept = progress.inside(f"seed-{seed}")
+            seeded_course = replace(course, form=replace(course.form, experiment=seeded), progress=kept)
+            tune = partial(method or METHODS[experiment.method], loaded.model, seeded_course, seeded.training)
             with watch_memory() as peak:
-                trained = (method or METHODS[experiment.method])(loaded.model, seeded_course, seeded.training)
+                trained = recall_tuned(kept, loaded.model, tune)
+            peak_bytes = kept.remember("peak-bytes", partial(getattr, peak, "bytes"))
             if not hasattr(trained, "model"):
                 raise TrainingError(
                     f"The method returned a {type(trained).__name__}.",
@@ -92,7 +100,7 @@ def tune_each_seed(
             tuned = loaded.with_weights_of(trained.model)
             keeps = isinstance(trained, Adapted) and trained.keeps_weights
             guard_identity(base=before, base_after=loaded.identify(), tuned=tuned.identify(), keeps_weights=keeps)
-        yield seeded, tuned, trained, Cost(peak_bytes=peak.bytes, stored_bytes=measure_stored(trained))
+        yield seeded, tuned, trained, Cost(peak_bytes=peak_bytes, stored_bytes=measure_stored(trained))
 
 
 def measure_stored(trained: Trained) -> int:
