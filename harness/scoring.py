@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from harness.models.loading import LoadedModel
     from harness.tasks.task import EncodedRow
 
-ARM = "arm"
+ARM, AS_IT_CAME = "arm", "as-it-came.json"
 APPROXIMATED = 64
 """Rows on which the scores of an approximation are compared with the reference's."""
 Floats = NDArray[np.float64]
@@ -69,7 +71,7 @@ def score_arm(
     kept = progress.inside(f"{role}-{identity.weights[:16]}")
     if (place := kept.find(ARM)) is not None:
         kept.say(f"{role}: scored already ({say_age(place)})")
-        return Arm.read(place)
+        return _read_kept(place)
     outputs = predict_in_parts(lambda rows, ids: form.predict(loaded, rows, ids, settings), splits.eval, encoded, kept)
     rounded = _score(scorer, outputs, splits.eval)
     manifest = Manifest(
@@ -99,10 +101,21 @@ def score_arm(
         for n, (row, output) in enumerate(zip(splits.eval, outputs, strict=True))
     )
     arm = Arm(manifest=manifest, rows=rows)
-    kept.keep(ARM, arm.write)
+    kept.keep(ARM, lambda fresh: _write_kept(fresh, arm))
     for number in kept.numbered(ROWS):
         kept.drop(f"{ROWS}{number}")
     return arm
+
+
+def _write_kept(place: Path, arm: Arm) -> None:
+    """An arm, and its manifest once more: on disk an arm is sorted by name, and reports show metrics as they come."""
+    arm.write(place)
+    (place / AS_IT_CAME).write_text(json.dumps(arm.manifest.model_dump()) + "\n", encoding="utf-8")
+
+
+def _read_kept(place: Path) -> Arm:
+    manifest = Manifest.model_validate(json.loads((place / AS_IT_CAME).read_text(encoding="utf-8")))
+    return Arm(manifest=manifest, rows=Arm.read(place).rows)
 
 
 def _score(scorer: Scorer, outputs: Sequence[Output], rows: Sequence[Row]) -> dict[str, array[float]]:

@@ -46,8 +46,8 @@ def write_run(run: Run, runs: Path = DEFAULT_FOLDER, *, checks: tuple[CheckLine,
 def name_folder(runs: Path, outputs_hash: str) -> Path:
     """A new folder among the runs of an experiment, named after the moment and the beginning of what was found.
 
-    The moment is in UTC. Where the clock was set back, it is a microsecond behind the last run's: the names stand in the
-    order of the runs whatever the clock does.
+    The moment is in UTC. Where the clock was set back, it is a microsecond behind the last run's: the names stand in
+    the order of the runs, whatever the clock does.
 
     Args:
         runs: the folder of the experiment's runs.

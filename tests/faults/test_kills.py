@@ -23,7 +23,7 @@ KILLS = int(os.environ.get("HARNESS_KILLS", "5"))
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path, undisturbed: Path, note: Note) -> None:
-    """Start, kill -9, the same command again, over and over: every run that ends is the undisturbed one, bit for bit."""
+    """Start, kill -9, the same command again, over and over: each run that ends is the undisturbed one, bit for bit."""
     moments = random.Random(9)
     kills, went_on, ended = 0, 0, 0
     length = 4.0
