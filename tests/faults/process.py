@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from typing import Any
 
 import harness.cli.run
 import harness.experiment
+import harness.progress
+import harness.report.folder
 import harness.report.html
-import harness.training  # noqa: F401 - with all of this loaded once, a process starts in no time
+import harness.training
 from harness.cli import main
 from tests.small import SMALL
 
@@ -99,6 +102,41 @@ def _work(folder: Path, arguments: list[str], out: Path, err: Path, prepare: Pre
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def die_in(piece: str) -> None:
+    """Have this process kill -9 itself when a piece is half-written: its files are there, its hashes are not."""
+    seal = harness.progress.seal
+
+    def write(place: Path) -> None:
+        if piece in str(place):
+            os.kill(os.getpid(), signal.SIGKILL)
+        seal(place)
+
+    harness.progress.seal = write
+
+
+def die_behind(piece: str) -> None:
+    """Have this process kill -9 itself when a piece is whole."""
+    keep = harness.progress.Progress.keep
+
+    def write(progress: harness.progress.Progress, name: str, *more: Any) -> None:
+        keep(progress, name, *more)
+        if piece in str(progress.folder and progress.folder / name):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    harness.progress.Progress.keep = write  # type: ignore[method-assign]
+
+
+def die_in_reports() -> None:
+    """Have this process kill -9 itself when the run's folder has the arms, and no report yet."""
+    harness.report.folder.write_reports = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill(folder: Path, prepare: Prepare, changes: Mapping[str, object] | None = None) -> None:
+    """Run the command until what was prepared kills it."""
+    ended = run(folder, changes, prepare=prepare)
+    assert ended.code == -signal.SIGKILL, ended.said
 
 
 def find_runs(folder: Path) -> list[Path]:

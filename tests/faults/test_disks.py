@@ -7,6 +7,7 @@ import resource
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,7 @@ import pytest
 from harness.atomic import LOCK_FILE
 from harness.progress import PIECE_FILE
 from tests.faults.conftest import Note
-from tests.faults.process import Process, find_runs, list_leftovers, read_evidence, run
-from tests.faults.test_kills import kill_when
+from tests.faults.process import Process, die_behind, find_runs, kill, list_leftovers, read_evidence, run
 
 pytestmark = pytest.mark.faults
 MEGABYTE = 1 << 20
@@ -148,7 +148,7 @@ def test_damaged_checkpoint_falls_back_to_the_last_good_one(
     tmp_path: Path, undisturbed: Path, note: Note, damage: str
 ) -> None:
     """The last checkpoint damaged in four ways: one line says so, the one before is taken, the end is bit-equal."""
-    kill_when(tmp_path, lambda: any(tmp_path.glob("runs/*/unfinished/*/seed-42/training-1/step-5")))
+    kill(tmp_path, partial(die_behind, "/step-5"))
     (training,) = tmp_path.glob("runs/*/unfinished/*/seed-42/training-1")
     *_, before, last = sorted(training.glob("step-*"))
     file = last / ("optimizer.pt" if damage != "the seal" else PIECE_FILE)
@@ -168,7 +168,7 @@ def test_damaged_checkpoint_falls_back_to_the_last_good_one(
 
 def test_every_piece_damaged_begins_anew(tmp_path: Path, undisturbed: Path, note: Note) -> None:
     """A byte of every file turned: nothing of it is used, each is named, and the run ends bit-equal."""
-    kill_when(tmp_path, lambda: any(tmp_path.glob("runs/*/unfinished/*/seed-42/training-1/step-5")))
+    kill(tmp_path, partial(die_behind, "/step-5"))
     pieces = [path.parent for path in tmp_path.rglob(PIECE_FILE)]
     for path in (each for piece in pieces for each in piece.iterdir()):
         content = bytearray(path.read_bytes())

@@ -7,6 +7,7 @@ import resource
 import shutil
 import time
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,7 @@ from harness.generation import ENGINES
 from harness.models.loading import load_model
 from harness.tasks.task import EncodedRow
 from tests.faults.conftest import Note
-from tests.faults.process import CONTEXT, PATIENCE, find_runs, read_evidence, run
-from tests.faults.test_kills import kill_when
+from tests.faults.process import CONTEXT, PATIENCE, die_behind, find_runs, kill, read_evidence, run
 from tests.generation.graph.random_models import resolve
 
 pytestmark = pytest.mark.faults
@@ -122,7 +122,7 @@ def test_clock_that_jumps_between_kill_and_command(
     tmp_path: Path, undisturbed: Path, note: Note, prepare: object
 ) -> None:
     """Killed, and the clock is a year off when the command is given again: it goes on, and says no negative age."""
-    kill_when(tmp_path, lambda: any(tmp_path.glob("runs/*/unfinished/*/seed-42/training-1/step-3")))
+    kill(tmp_path, partial(die_behind, "/step-3"))
     ended = run(tmp_path, prepare=prepare)
     assert "training goes on from step" in ended.said
     assert "kept -" not in ended.said
@@ -137,7 +137,7 @@ def test_one_other_weight_finds_nothing_of_before(tmp_path: Path, note: Note) ->
     changes = {"model.name": str(model)}
     killed, anew = tmp_path / "killed", tmp_path / "anew"
     killed.mkdir(), anew.mkdir()
-    kill_when(killed, lambda: any(killed.glob("runs/*/unfinished/*/seed-42/training-1/step-3")), changes)
+    kill(killed, partial(die_behind, "/step-3"), changes)
     weights = load_file(model / "model.safetensors")
     weights[min(weights)].view(-1)[0] += 1.0
     save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
