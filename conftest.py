@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from harness.models.loading import LoadedModel
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Nobody is told that these tests run: each library by its own name, and those that keep to the common one.
+TELEMETRY = {
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "WANDB_ERROR_REPORTING": "false",
+    "WANDB_MODE": "offline",
+}
+os.environ |= TELEMETRY
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers that each want all processors wait for one another.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

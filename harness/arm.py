@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -104,18 +103,18 @@ class Arm(Settings):
 
     @model_validator(mode="after")
     def _rows_are_those_of_the_manifest(self) -> Self:
-        columns = {metric: array("d") for metric in self.manifest.metrics}
+        totals = dict.fromkeys(self.manifest.metrics, 0.0)
 
         def look() -> Iterator[tuple[str, str]]:
             for row in self.rows:
-                for metric, column in columns.items():
-                    column.append(row.scores.get(metric, math.nan))
+                for metric in totals:
+                    totals[metric] += row.scores.get(metric, math.nan)
                 yield row.id, row.hash
 
         if hash_ids(look()) != self.manifest.rows:
             raise ValueError("its rows are not those that the manifest names")
-        for metric, column in columns.items():
-            mean = mean_score(column)
+        for metric, total in totals.items():
+            mean = round(total / max(len(self.rows), 1), SCORE_DIGITS)
             stated = self.manifest.scores.get(metric, math.nan)
             if not abs(mean - stated) < TOLERANCE:
                 raise ValueError(f"the mean of its rows' {metric} is {mean}, and the manifest says {stated}")

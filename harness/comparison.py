@@ -192,19 +192,23 @@ def _weigh(pairs: Sequence[tuple[Arm, Arm]], names: tuple[str, ...], settings: G
     """The gains as (rows, seeds, metrics): candidate less the other, or the other way where less is better."""
     if not names:
         return Evidence(deltas=np.zeros((0, len(pairs), 0)), yes_no=(), level=settings.level, flips=settings.flips)
-    ours = np.stack([one.score_matrix(names) for one, _ in pairs], axis=1)
-    theirs = np.stack([other.score_matrix(names) for _, other in pairs], axis=1)
-    yes_no = tuple(is_yes_no(ours[:, :, m], theirs[:, :, m]) for m in range(len(names)))
-    directions = np.array([-1.0 if name in pairs[0][0].manifest.lower_is_better else 1.0 for name in names])
-    ours -= theirs
-    ours *= directions
+    gains, yes_no = zip(*(_subtract(*pair, names) for pair in pairs), strict=True)
     return Evidence(
-        deltas=ours,
-        yes_no=yes_no,
+        deltas=np.stack(gains, axis=1),
+        yes_no=tuple(map(all, zip(*yes_no, strict=True))),
         level=settings.level,
         flips=settings.flips,
         points=_size_points(names, pairs),
     )
+
+
+def _subtract(one: Arm, other: Arm, names: tuple[str, ...]) -> tuple[NDArray[np.float64], tuple[bool, ...]]:
+    """The gains of one seed as (rows, metrics), and which metrics are of yes and no; no score stays in memory."""
+    ours, theirs = one.score_matrix(names), other.score_matrix(names)
+    yes_no = tuple(is_yes_no(ours[:, metric], theirs[:, metric]) for metric in range(len(names)))
+    ours -= theirs
+    ours *= [-1.0 if name in one.manifest.lower_is_better else 1.0 for name in names]
+    return ours, yes_no
 
 
 def size_point(against: float) -> float:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar, cast
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from harness.errors import SettingsError
+from harness.input_settings import LimitSettings, ModelSettings
 from harness.method_settings import AdapterSettings, LoraSettings, PromptSettings, RlhfSettings
 from harness.registry import unknown_name
 from harness.settings import Count, Name, Seed, Settings
@@ -66,6 +67,8 @@ class DataSettings(Settings):
     """The names of all labels, from low to high where they have an order; by default the training rows tell."""
     thresholds: Annotated[tuple[float, ...], Field(min_length=1, strict=False)] | None = None
     """Turn a target that is a number into a label of ``scale``: where each label but the first begins, ascending."""
+    limits: LimitSettings = LimitSettings()
+    """When a source is refused as too large."""
 
     @model_validator(mode="after")
     def _scale_is_usable(self) -> Self:
@@ -91,15 +94,6 @@ class DataSettings(Settings):
         if self.eval_target_source is not None and self.eval_source is None:
             raise ValueError("eval_target_source is set, but eval_source is not: name the file of the inputs there")
         return self
-
-
-class ModelSettings(Settings):
-    """The base model."""
-
-    name: str = Field("tiny-t5", min_length=1)
-    """``tiny-t5`` (embedded), a checkpoint folder, or a hub id."""
-    revision: str | None = None
-    """The commit or tag of a hub model."""
 
 
 class EncodingSettings(Settings):
@@ -262,6 +256,10 @@ class Experiment(Settings):
 
         Raises:
             SettingsError: a name is unknown or a value is wrong.
+
+        Example:
+            >>> load_experiment("summarization-full").override({"training.epochs": 3}).training.epochs
+            3
         """
         content = self.model_dump()
         for path, value in changes.items():
@@ -280,6 +278,11 @@ def load_experiment(choice: str | None = None, *, task: str | None = None) -> Ex
     Raises:
         SettingsError: the file cannot be read, or a setting is unknown or wrong.
         NameUnknownError: neither a preset nor a file has this name.
+
+    Example:
+        >>> experiment = load_experiment("sentiment-full")
+        >>> experiment.task, experiment.model.name
+        ('sentiment', 'tiny-bert')
     """
     if choice is None:
         preset = f"{task}-full" if f"{task}-full" in presets() else DEFAULT_PRESET
@@ -416,6 +419,7 @@ __all__ = [
     "GateSettings",
     "GenerationSettings",
     "HeadSettings",
+    "LimitSettings",
     "ModelSettings",
     "PromptSettings",
     "RlhfSettings",

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
+from harness import processes
 from harness.errors import SettingsError
 from harness.tasks.task import IGNORE_INDEX, Batch, Collator, Features
 
@@ -79,7 +80,8 @@ class EarlyStopping(TrainerCallback):  # type: ignore[misc]  # the base class is
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Measure, remember the weights if they are the best so far, and stop if that is too long ago."""
         model = kwargs["model"]
-        self.losses.append(self._measure(model))
+        # All processes must come to the same end, also where they do not round alike.
+        self.losses.append(processes.by_first(lambda: self._measure(model)))
         best = min(range(len(self.losses)), key=self.losses.__getitem__)
         if best == len(self.losses) - 1:
             self._best = {name: weight.detach().cpu().clone() for name, weight in list_moving(model).items()}

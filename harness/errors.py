@@ -12,7 +12,8 @@
     │   │   └── OverlapError      rows stand in two splits
     │   ├── ModelError            the model cannot be found or is of the wrong kind
     │   ├── HubError              the model hub cannot be reached
-    │   └── BaselineError         a stored arm is missing or damaged
+    │   ├── BaselineError         a stored arm is missing or damaged
+    │   └── ProcessError          of several processes one is lost, or has come to something else
     ├── TrainingError             fine-tuning failed
     │   ├── LabelError            the labels do not mean the targets
     │   └── NonFiniteLossError    the loss became infinite or not a number
@@ -24,6 +25,8 @@
 
 from __future__ import annotations
 
+from harness.printable import printable
+
 
 class HarnessError(Exception):
     """Every error that the harness raises on purpose.
@@ -32,6 +35,10 @@ class HarnessError(Exception):
         seen: what was seen, with numbers.
         why: why it matters; may be left out where that is plain.
         fix: what to do about it.
+
+    Example:
+        >>> print(HarnessError("3 rows are empty.", why="They teach nothing.", fix="Take them out."))
+        3 rows are empty. They teach nothing. Take them out.
     """
 
     def __init__(self, seen: str, *, fix: str, why: str = "") -> None:
@@ -41,7 +48,7 @@ class HarnessError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.seen, self.why, self.fix) if part)
+        return printable(" ".join(part for part in (self.seen, self.why, self.fix) if part))
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.seen, self.why, self.fix)
@@ -118,6 +125,14 @@ class BaselineError(UsageError):
     """A stored arm is missing, damaged or was edited.
 
     Causes: a file changed by hand, a half-finished merge. Fix: restore it from git, or accept a new run.
+    """
+
+
+class ProcessError(UsageError):
+    """Of several processes one is lost, or has come to something else than the others.
+
+    Causes: it was killed or ran out of memory; a method of one's own that does not share its gradients. Fix: start the
+    same command again, or in one process.
     """
 
 

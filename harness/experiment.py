@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import processes
 from harness.arm import Arm
 from harness.baselines import DEFAULT_FOLDER, Baseline, read_baseline
 from harness.comparison import say_power
@@ -126,6 +127,7 @@ def run(
         say(f"{len(splits.train)} training and {len(splits.eval)} evaluation rows, none in both")
         say(first_question(experiment, baseline))
     ready = prepare(experiment, splits, audit=audit, clock=clock, say=say)
+    processes.join()
     form, loaded = ready.form, ready.loaded
     course = make_course(form, loaded, splits.train, ready.train, ready.collator)
     if method is None:
@@ -182,7 +184,9 @@ def run(
             "checks": lambda _: judge_checks(ready.checked),
             "speed": lambda requirement: judge_speed(requirement, speed),
         }
-        verdict = judge(experiment, base_arm, arms, baseline, ready.requirements, probes=probes)
+        verdict = processes.by_first(
+            lambda: judge(experiment, base_arm, arms, baseline, ready.requirements, probes=probes)
+        )
         if verdict.comparisons.tuned_base.metrics:
             say(say_power(verdict.comparisons.tuned_base, experiment.gate.smallest_effect))
     return Run(

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import processes
+
 if TYPE_CHECKING:
     import torch
 
@@ -41,11 +43,15 @@ def _write_json(value: object) -> str:
 
 
 def hash_weights(model: torch.nn.Module) -> str:
-    """SHA-256 over name, type, shape and bytes of every parameter and buffer, 64 hex digits.
+    """SHA-256 over name, type, shape and bytes of every parameter and of every buffer that is saved, 64 hex digits.
 
     Shared tensors count once, under their first name, so the hash does not depend on how a library version lists ties.
+    What a library computes anew at each loading, as the frequencies of rotary positions, is no weight, and differs
+    between its versions.
     """
-    return hash_tensors(dict([*model.named_parameters(), *model.named_buffers()]))
+    saved = model.state_dict().keys()
+    buffers = ((name, buffer) for name, buffer in model.named_buffers() if name in saved)
+    return hash_tensors(dict([*model.named_parameters(), *buffers]))
 
 
 def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
@@ -94,5 +100,6 @@ def describe_environment() -> dict[str, str]:
         "platform": platform.system(),
         "device": device,
         "threads": str(torch.get_num_threads()),
+        **({"processes": str(processes.count())} if processes.count() > 1 else {}),
         **{name: importlib.metadata.version(name) for name in LIBRARIES},
     }

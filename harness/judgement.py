@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from harness.arm import TOLERANCE
 from harness.comparison import Comparison, MetricDelta, Outcome
 from harness.config import GateSettings
 from harness.requirements import Requirement, Status
@@ -61,7 +62,7 @@ def _judge_regression(requirement: Requirement, comparison: Comparison, settings
 def _judge_drift(requirement: Requirement, comparison: Comparison, settings: GateSettings) -> tuple[Status, str]:
     if not comparison.same_weights:
         return Status.FAILS, "the base has other weights than the stored one"
-    if comparison.outcome is Outcome.IDENTICAL:
+    if comparison.outcome is Outcome.IDENTICAL and not _moved(comparison):
         return Status.HOLDS, f"all {comparison.rows} outputs equal the stored ones"
     furthest = max(comparison.metrics, key=lambda entry: abs(entry.delta / entry.point))
     seen = f"{comparison.changed} of {comparison.rows} outputs changed, {furthest.metric} {_say_delta(furthest)}"
@@ -78,6 +79,13 @@ def _judge_drift(requirement: Requirement, comparison: Comparison, settings: Gat
     return (
         Status.UNDECIDED,
         f"{seen}; {_too_few(comparison, furthest, math.copysign(allowance, furthest.gain), settings)}",
+    )
+
+
+def _moved(comparison: Comparison) -> bool:
+    """Whether a row's score is another, more than by rounding: then a metric changed, though its signature did not."""
+    return any(
+        float(abs(comparison.column(entry.metric)).max()) > TOLERANCE * entry.point for entry in comparison.metrics
     )
 
 

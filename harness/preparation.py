@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness import processes
 from harness.config import Experiment
 from harness.data.rows import Splits
 from harness.forms import Form, choose_form
@@ -81,6 +82,8 @@ def prepare(experiment: Experiment, splits: Splits, *, audit: Audit | None, cloc
         scorer = choose_scores(METRICS, task.metrics, splits.eval, names)
         requirements = parse_requirements(experiment, tuple(scorer.signatures))
         asked = any(requirement.kind == "checks" for requirement in requirements)
+        if asked:
+            processes.require_one('"every check must pass"', why="Checks train and time models of their own.")
         checked = audit(experiment) if audit and asked else None
         form = choose_form(experiment)
         loaded = form.load(splits.train)

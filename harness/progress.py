@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -27,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from harness import processes
 from harness.atomic import is_locked, locked, recover, whole_folder
 from harness.fingerprint import hash_json
 
@@ -190,7 +190,7 @@ class Unfinished:
             UsageError: nothing can be written there.
         """
         place = self._folder / key
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        if processes.count() > 1:
             say("several processes share this run: it keeps nothing, and would begin anew")
             return NOTHING
         if is_locked(place):

@@ -89,6 +89,11 @@ def parse_requirement(sentence: str, metrics: tuple[str, ...]) -> Requirement:
 
     Raises:
         SettingsError: the sentence has none of the forms, or names a metric that is not computed.
+
+    Example:
+        >>> found = parse_requirement("tuned must beat base on rouge1 by at least 5", ("rouge1",))
+        >>> found.kind, found.metric, found.points
+        ('beat', 'rouge1', 5.0)
     """
     words = " ".join(sentence.split()).rstrip(".")
     for kind, form in _FORMS.items():

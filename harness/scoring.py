@@ -6,18 +6,21 @@ import json
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import processes
 from harness.arm import SCORE_DIGITS, Arm, Manifest, Role, ScoredRow, mean_score
 from harness.config import Experiment, GateSettings
 from harness.data.rows import Row, Splits, hash_rows
 from harness.fingerprint import describe_environment
 from harness.generation import AUTO, ENGINES, REFERENCE
 from harness.generation.auto import Choice, choose_engine
+from harness.generation.batching import sorted_batches
 from harness.generation.engine import Resolved
 from harness.generation.speed import SpeedRatio, measure_speed
 from harness.metrics.metric import Output
@@ -72,8 +75,8 @@ def score_arm(
     if (place := kept.find(ARM)) is not None:
         kept.say(f"{role}: scored already ({say_age(place)})")
         return _read_kept(place)
-    outputs = predict_in_parts(lambda rows, ids: form.predict(loaded, rows, ids, settings), splits.eval, encoded, kept)
-    rounded = _score(scorer, outputs, splits.eval)
+    outputs = predict_in_parts(partial(_predict_together, form, loaded, settings), splits.eval, encoded, kept)
+    rounded = processes.by_first(lambda: _score(scorer, outputs, splits.eval))
     manifest = Manifest(
         experiment=experiment.name,
         role=role,
@@ -83,7 +86,7 @@ def score_arm(
         rows=hash_rows(splits.eval),
         inputs_cut=sum(row.input_cut for row in encoded),
         train_rows=hash_rows(splits.train) if role == "tuned" else None,
-        data=experiment.data.model_dump(mode="json"),
+        data=experiment.data.model_dump(mode="json", exclude={"limits"}),
         encoding=form.encoding,
         generation=settings,
         engine=choice.describe() if choice else {},
@@ -116,6 +119,25 @@ def _write_kept(place: Path, arm: Arm) -> None:
 def _read_kept(place: Path) -> Arm:
     manifest = Manifest.model_validate(json.loads((place / AS_IT_CAME).read_text(encoding="utf-8")))
     return Arm(manifest=manifest, rows=Arm.read(place).rows)
+
+
+def _predict_together(
+    form: Form, loaded: LoadedModel, settings: Resolved, rows: Sequence[Row], encoded: Sequence[EncodedRow]
+) -> list[Output]:
+    """The output of each row, in order; several processes share the batches.
+
+    Each gets whole batches of those that one process would make, so that a row has the same neighbours and padding, and
+    its output the same bits, however many processes there are.
+    """
+    if processes.count() == 1:
+        return form.predict(loaded, rows, encoded, settings)
+    generation = form.experiment.generation
+    lengths = [len(row.input_ids) for row in encoded]
+    batches = sorted_batches(lengths, generation.batch_size, generation.batch_tokens)
+    places = sorted(place for batch in processes.share(batches) for place in batch)
+    own = form.predict(loaded, [rows[n] for n in places], [encoded[n] for n in places], settings) if places else []
+    made = dict(processes.gather(list(zip(places, own, strict=True))))
+    return [made[place] for place in range(len(rows))]
 
 
 def _score(scorer: Scorer, outputs: Sequence[Output], rows: Sequence[Row]) -> dict[str, array[float]]:
@@ -155,7 +177,8 @@ def settle_engine(
     settings = form.resolve(loaded)
     name = str(settings.get("engine", REFERENCE))
     if name == AUTO:
-        choice = choose_engine(loaded.model, encoded, settings, batch_size=experiment.generation.batch_size)
+        size = experiment.generation.batch_size
+        choice = processes.by_first(lambda: choose_engine(loaded.model, encoded, settings, batch_size=size))
         return {**settings, "engine": choice.engine}, choice
     if ENGINES[name].exact:
         return settings, None
@@ -204,7 +227,9 @@ def time_engine(
     if "engine" not in settings:
         return None
     engine, size = ENGINES[str(settings["engine"])], experiment.generation.batch_size
-    return measure_speed(engine, tuned.model, tuned.tokenizer, rows, settings, batch_size=size)
+    return processes.by_first(
+        lambda: measure_speed(engine, tuned.model, tuned.tokenizer, rows, settings, batch_size=size)
+    )
 
 
 def say_scores(arm: Arm) -> str:

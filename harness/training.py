@@ -7,9 +7,10 @@ import math
 import os
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from harness import processes
 from harness.atomic import failed_to_write, unwritable
 from harness.checkpoints import Checkpoints, recall_trained
 from harness.config import TrainingSettings
@@ -32,6 +34,7 @@ from harness.early_stopping import EarlyStopping, hold_out
 from harness.errors import NonFiniteLossError, SettingsError
 from harness.lesson import Lesson, Loss, Trained
 from harness.losses import TokenLoss
+from harness.parallel import ParallelTrainer
 from harness.tasks.task import Features
 
 
@@ -50,6 +53,7 @@ def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings
         SettingsError: the model cannot be trained so.
         NonFiniteLossError: the loss became infinite or not a number.
     """
+    processes.join()
     loss = choose_loss(model, lesson, settings)
     require_able(model, settings)
     progress = lesson.progress.begin("training")
@@ -58,7 +62,7 @@ def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings
         recorder = _LossRecorder()
         examples, stopper = _part_held_out(lesson, loss, settings)
         checkpoints = Checkpoints(progress, stopper)
-        trainer = (_InOrder if lesson.ordered else _Trainer)(
+        trainer = _choose_trainer(ordered=lesson.ordered)(
             model=tuned,
             args=_trainer_arguments(settings, str(folder)),
             train_dataset=[dict(example) for example in examples],
@@ -86,6 +90,12 @@ def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings
             )
 
         return recall_trained(progress, tuned, train)
+
+
+def _choose_trainer(*, ordered: bool) -> Callable[..., Trainer]:
+    if processes.count() > 1:
+        return partial(ParallelTrainer, ordered=ordered)
+    return _InOrder if ordered else _Trainer
 
 
 def choose_loss(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) -> Loss | None:
@@ -117,6 +127,13 @@ def require_able(model: PreTrainedModel, settings: TrainingSettings) -> None:
         raise SettingsError(
             f"training.gradient_checkpointing is on, and {type(model).__name__} cannot do it.",
             fix="Leave it out; to save memory, halve training.batch_size and double training.accumulation.",
+        )
+    if settings.batch_size % processes.count():
+        raise SettingsError(
+            f"training.batch_size is {settings.batch_size}, and {processes.count()} processes share each batch.",
+            why="Some would have fewer rows than others, and wait for them in every step.",
+            fix=f"Set training.batch_size to a multiple of {processes.count()}, or start as many processes as divide "
+            "it.",
         )
     if settings.precision == "bfloat16" and torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
         raise SettingsError(

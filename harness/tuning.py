@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from harness import processes
 from harness.config import Experiment
 from harness.errors import TrainingError
 from harness.guards import guard_identity
@@ -31,7 +32,8 @@ class Cost:
     """What it took to adapt a model.
 
     Args:
-        peak_bytes: the highest memory while it was adapted, above what was taken before.
+        peak_bytes: the highest memory while it was adapted, above what was taken before; of several processes that of
+            the one that took most.
         stored_bytes: what has to be stored beside the base: an adapter, or all weights; nothing for a prompt.
     """
 
@@ -98,8 +100,10 @@ def tune_each_seed(
                     fix="Return harness.Trained(model=..., losses=..., trainable_parameters=...).",
                 )
             tuned = loaded.with_weights_of(trained.model)
+            processes.require_equal(tuned.identify().weights, "weights")
             keeps = isinstance(trained, Adapted) and trained.keeps_weights
             guard_identity(base=before, base_after=loaded.identify(), tuned=tuned.identify(), keeps_weights=keeps)
+        peak_bytes = max(processes.gather([peak_bytes]))
         yield seeded, tuned, trained, Cost(peak_bytes=peak_bytes, stored_bytes=measure_stored(trained))
 
 

@@ -141,7 +141,8 @@ def test_defects_as_json(run: Callable[..., Done], folder: Path) -> None:
     assert {"total", "caught", "named", "false_alarms"} <= set(content)
     assert [entry["name"] for entry in content["defects"]] == ["best-of-n-seeds-reported"]
     assert "[1/1] best-of-n-seeds-reported: caught by several-seeds-are-summed-up-fairly, named" in done.stderr
-    assert sorted(path.name for path in (folder / "pages").iterdir()) == ["matrix.html", "matrix.json", "matrix.md"]
+    written = sorted(path.name for path in (folder / "pages").iterdir())
+    assert written == ["caught.json", "matrix.html", "matrix.json", "matrix.md"]
 
 
 def test_unknown_defect_is_named(run: Callable[..., Done]) -> None:

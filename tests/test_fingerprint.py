@@ -61,6 +61,20 @@ def test_weights_hash_sees_name_shape_type_and_value() -> None:
     assert hash_weights(model("a", torch.zeros(3, 2).T)) == hash_weights(model("a", zeros))
 
 
+def test_weights_hash_knows_what_is_saved() -> None:
+    """A buffer that is saved counts; one that a library makes anew at each loading does not."""
+
+    def model(*, persistent: bool, value: float) -> torch.nn.Module:
+        module = torch.nn.Linear(2, 2)
+        torch.nn.init.zeros_(module.weight)
+        torch.nn.init.zeros_(module.bias)
+        module.register_buffer("extra", torch.full((2,), value), persistent=persistent)
+        return module
+
+    assert len({hash_weights(model(persistent=True, value=value)) for value in (0.0, 1.0)}) == 2
+    assert len({hash_weights(model(persistent=False, value=value)) for value in (0.0, 1.0)}) == 1
+
+
 def test_environment_names_every_library() -> None:
     """A manifest says which versions made it."""
     environment = describe_environment()

@@ -170,6 +170,7 @@ def test_forgotten_is_gone_and_fresh_is_empty(tmp_path: Path) -> None:
 def test_several_processes_share_no_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under torchrun nothing is kept, and that is said: the processes would not agree on the moment."""
     said: list[str] = []
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with Unfinished(tmp_path / "u") as shared:
         assert shared.open("key", said.append) is NOTHING

@@ -9,7 +9,12 @@ import harness
 
 
 def test_public_names_are_these() -> None:
-    """The public surface is small, sorted, and every name can be had."""
+    """The public surface is small, sorted, and every name can be had; a name more or less is meant, or fails here."""
+    assert set(harness.__all__) == {
+        "Arm", "AuditReport", "Comparison", "Declared", "ExitCode", "Experiment", "HarnessError", "Lesson", "Outcome",
+        "Pipeline", "Row", "Run", "Trained", "Verdict", "audit", "check_labels", "compare", "fine_tune",
+        "load_experiment", "parametrize_with_checks", "run",
+    }  # fmt: skip
     assert harness.__all__ == sorted(harness.__all__, key=lambda name: (name.lower() == name, name))
     assert all(getattr(harness, name).__doc__ for name in harness.__all__)
     assert dir(harness) == sorted(harness.__all__)

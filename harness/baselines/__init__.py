@@ -1,13 +1,14 @@
 """The store of approved arms: ``baselines/<experiment>/``, reviewed in git."""
 
 from harness.baselines.approval import Approval
-from harness.baselines.orphans import find_orphans, known_experiments, prune
+from harness.baselines.orphans import find_orphans, find_settings, known_experiments, prune
 from harness.baselines.review import Review, review, say_review
 from harness.baselines.store import (
     DEFAULT_FOLDER,
     Baseline,
     list_baselines,
     newest_run,
+    places,
     read_baseline,
     read_run,
     require_storable,
@@ -20,9 +21,11 @@ __all__ = [
     "Baseline",
     "Review",
     "find_orphans",
+    "find_settings",
     "known_experiments",
     "list_baselines",
     "newest_run",
+    "places",
     "prune",
     "read_baseline",
     "read_run",

@@ -12,6 +12,7 @@ from harness.arm import Arm, Role
 from harness.atomic import locked, locked_if_shared, recover, whole_folder
 from harness.baselines.approval import Approval, hash_manifests, now, read_approval, refuse_carelessness, write_approval
 from harness.errors import BaselineError
+from harness.places import place_inside
 
 BENCHMARKS = "benchmarks"
 """The folder among the experiments that holds measurements of speed, a file for each model and device."""
@@ -42,8 +43,9 @@ def read_baseline(folder: Path, experiment: str) -> Baseline | None:
 
     Raises:
         BaselineError: an arm is damaged, was edited, or is stored without its other half.
+        UsageError: the name leads out of the folder.
     """
-    place = folder / experiment
+    place = place_inside(folder, experiment, "an experiment")
     for in_the_way in (folder, place):
         if os.path.lexists(in_the_way) and not in_the_way.is_dir():
             raise BaselineError(f"{in_the_way} is no folder.", fix="Name the folder of stored arms.")
@@ -153,7 +155,7 @@ def store_baseline(
             why="Stored as the baseline, it would let every later failure pass.",
             fix="Store a run that learned something.",
         )
-    place = folder / new.base.manifest.experiment
+    place = place_inside(folder, new.base.manifest.experiment, "an experiment")
     named = {"base": new.base, "tuned": new.tuned, **{name_seed(arm): arm for arm in new.others}}
     with locked(folder):
         recover(place)
@@ -193,7 +195,8 @@ def newest_run(runs: Path, experiment: str) -> Path:
     Raises:
         BaselineError: there is none.
     """
-    folders = sorted(folder for folder in (runs / experiment).glob("[!.]*") if (folder / "tuned").is_dir())
+    place = place_inside(runs, experiment, "an experiment")
+    folders = sorted(folder for folder in place.glob("[!.]*") if (folder / "tuned").is_dir())
     if not folders:
         raise BaselineError(
             f'There is no run of "{experiment}" in {runs}.', fix="Run it first, or name the folder with --runs."

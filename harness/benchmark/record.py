@@ -73,6 +73,23 @@ def store(baselines: Path, record: Record) -> Path:
     return path
 
 
+def read_record(path: Path) -> Record:
+    """A stored record.
+
+    Raises:
+        BaselineError: it cannot be read, or is none.
+    """
+    try:
+        record: Record = json.loads(path.read_text(encoding="utf-8"))
+        for entry in record["results"]:
+            _key(entry)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BaselineError(
+            f"{path} is no stored benchmark: {type(error).__name__}: {error}.", fix="Restore it from git."
+        ) from error
+    return record
+
+
 def judge(baselines: Path, record: Record) -> tuple[Status, list[str]]:
     """Whether each engine is still as many times faster than the reference as it was, on this device.
 
@@ -84,12 +101,7 @@ def judge(baselines: Path, record: Record) -> tuple[Status, list[str]]:
     path = place(baselines, record)
     if not path.is_file():
         return Status.NOT_COMPARABLE, [f"not comparable: no benchmark is stored for this model and device ({path})"]
-    try:
-        stored = {_key(entry): entry for entry in json.loads(path.read_text(encoding="utf-8"))["results"]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise BaselineError(
-            f"{path} is no stored benchmark: {type(error).__name__}: {error}.", fix="Restore it from git."
-        ) from error
+    stored = {_key(entry): entry for entry in read_record(path)["results"]}
     statuses, lines = [Status.HOLDS], []
     for entry in record["results"]:
         if entry["engine"] == REFERENCE:

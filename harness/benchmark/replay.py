@@ -1,4 +1,4 @@
-"""What it takes to evaluate so many rows from a file to arms on disk and a verdict; the outputs are replayed.
+"""What it takes to evaluate so many rows from a file to verdict, arms on disk and reports; the outputs are replayed.
 
 Nothing is trained and nothing is generated; all else goes the way of a run. ``python -m harness.benchmark.replay ROWS``
 prints what it took, of a process that does nothing besides.
@@ -20,12 +20,14 @@ import click
 from harness.config import load_experiment
 from harness.data.rows import Row
 from harness.data.source import load_splits
+from harness.experiment import Run
 from harness.forms.encoder_decoder import EncoderDecoder
 from harness.gate import judge
 from harness.generation.engine import Resolved
 from harness.metrics.metric import Output
 from harness.models.loading import LoadedModel
 from harness.preparation import prepare
+from harness.report.folder import write_run
 from harness.scoring import score_arm
 from harness.tasks import TASKS
 from harness.tasks.task import EncodedRow
@@ -42,8 +44,8 @@ class Measured:
 
     Args:
         rows: how many rows were evaluated, each by base and tuned.
-        seconds: processor time from the file of the rows to the verdict, imports left out; other work on the machine
-            does not stretch it as it stretches the clock.
+        seconds: processor time from the file of the rows to the reports, most imports left out; other work on the
+            machine does not stretch it as it stretches the clock.
         peak_bytes: the highest resident memory of the process, imports and model included.
         stages: the seconds of each stage, by the clock.
         outcome: the verdict.
@@ -98,10 +100,21 @@ def measure_replay(rows: int, folder: Path) -> Measured:
                 splits=splits,
                 settings=form.resolve(ready.loaded),
             )
-        with clock.stage("write"):
-            arms[role].write(folder / role)
     with clock.stage("verdict"):
         verdict = judge(experiment, arms["base"], arms["tuned"], None, ready.requirements)
+    with clock.stage("report"):
+        run = Run(
+            experiment=experiment,
+            splits=splits,
+            labels=ready.labels,
+            losses=(),
+            trainable_parameters=0,
+            seconds=clock.seconds,
+            verdict=verdict,
+            base=arms["base"],
+            tuned=arms["tuned"],
+        )
+        write_run(run, folder)
     return Measured(
         rows=rows,
         seconds=round(time.process_time() - began, 2),

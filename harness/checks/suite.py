@@ -123,6 +123,14 @@ def audit(
 
     Raises:
         NameUnknownError: an expected failure names no check.
+
+    Example:
+        A metric that always says 50 is seen at once:
+
+        >>> pipeline = Pipeline(metric=lambda outputs, references: {"score": 50.0})
+        >>> report = audit(pipeline, checks=choose_checks(only=["perfect-outputs-score-the-maximum"]))
+        >>> report.passed, report.bad[0].check.stage
+        (False, 'metric')
     """
     chosen = all_checks() if checks is None else tuple(checks)
     expected = dict(expected_failures or {})

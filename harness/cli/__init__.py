@@ -12,9 +12,15 @@ from typing import Any
 
 import click
 
+from harness import processes
+from harness.cli.say import say
+
 COMMANDS = {
     "audit": ("harness.cli.audit:audit_command", "Run the checks on a pipeline of your own."),
-    "baseline": ("harness.cli.baseline:baseline", "List, show, compare, store, verify and prune the stored arms."),
+    "baseline": (
+        "harness.cli.baseline:baseline",
+        "List, show, compare, store, verify, check and prune the stored arms.",
+    ),
     "bench": ("harness.cli.bench:bench_command", "Time the engines beside plain generate, in turns."),
     "calibrate": ("harness.cli.calibrate:calibrate_command", "Measure false alarms and power on your own scores."),
     "card": ("harness.cli.card:card_command", "Write the results of a stored run into a model card."),
@@ -23,6 +29,7 @@ COMMANDS = {
     "init": ("harness.cli.init:init_command", "Start a project: settings, a test, a workflow, a tox environment."),
     "report": ("harness.cli.report:report_command", "Write the reports of a stored run anew."),
     "run": ("harness.cli.run:run_command", "Fine-tune, score base and tuned, compare, and judge."),
+    "sweep": ("harness.cli.sweep:sweep_command", "Run models x methods x tasks x seeds, here or on a cluster."),
 }
 """Subcommand to its place and its line of help, so that ``--help`` imports none of them."""
 
@@ -38,6 +45,8 @@ class LazyGroup(click.Group):
         """Import a subcommand."""
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name != "run":
+            processes.require_one(f"harness {cmd_name}")
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
@@ -69,8 +78,8 @@ def cli() -> None:
     """  # noqa: D301 - click's mark for lines to leave as they are
 
 
-class _Terminated(BaseException):
-    """The process was asked to stop; like `KeyboardInterrupt` no error, so that nobody takes it for one."""
+class _Terminated(KeyboardInterrupt):
+    """The process was asked to stop, by SIGTERM."""
 
 
 @contextmanager
@@ -95,37 +104,47 @@ def main() -> Any:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    processes.hush()
+    try:
+        code = _call()
+        processes.part()
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - reported, a bug with its traceback
+        return processes.end_together(error, _report)
+    # Of several processes the first has the verdict; torchrun stops all as soon as one ends with another code than 0.
+    return code if processes.is_first() else 0
+
+
+def _call() -> Any:
     try:
         with _stopping_cleanly():
             return cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.ClickException as error:
+
+
+def _report(error: BaseException) -> int:
+    """Say what ended the program; returns its exit code."""
+    if isinstance(error, click.ClickException):
         error.show()
         return 2
-    except _Terminated:
-        click.echo("Terminated.", err=True)
+    if isinstance(error, _Terminated):
+        say("Terminated.", err=True)
         return 143
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        say("Interrupted.", err=True)
         return 130
-    except Exception as error:  # noqa: BLE001 - reported with its traceback
-        return _report(error)
-
-
-def _report(error: Exception) -> int:
     from harness.errors import HarnessError
     from harness.gate import ExitCode, exit_code_of
 
     if isinstance(error, HarnessError):
-        click.echo(f"{type(error).__name__}: {error}", err=True)
+        say(f"{type(error).__name__}: {error}", err=True)
         return exit_code_of(error)
     if isinstance(error, OSError):
         # Permissions, names that are too long, a folder that is gone: the machine's fault or the user's, not a bug.
-        click.echo(f"{type(error).__name__}: {error}. Check that path, or choose another.", err=True)
+        say(f"{type(error).__name__}: {error}. Check that path, or choose another.", err=True)
         return ExitCode.USAGE
     import traceback
 
-    traceback.print_exception(error)
-    click.echo("This is a bug in the harness; please report it with the lines above.", err=True)
+    say("".join(traceback.format_exception(error)), err=True)
+    say("This is a bug in the harness; please report it with the lines above.", err=True)
     return ExitCode.INTERNAL

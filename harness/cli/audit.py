@@ -14,8 +14,10 @@ import click
 from harness.checks.check import Result, Stage, Status
 from harness.checks.report import AuditReport
 from harness.cli.run import quiet_libraries
+from harness.cli.say import say
 from harness.errors import SettingsError
 from harness.gate import ExitCode
+from harness.printable import printable
 
 MARKS = {Status.PASSED: "✓", Status.SKIPPED: "-", Status.EXPECTED: "x"}
 STYLES = {Status.PASSED: "green", Status.SKIPPED: "bright_black", Status.EXPECTED: "yellow"}
@@ -65,7 +67,7 @@ def audit_command(
     checks = choose_checks(only=only, stages=stages)
     if only_list:
         for check in checks:
-            click.echo(f"{check.name:48} {check.family:4} {check.claim}")
+            say(f"{check.name:48} {check.family:4} {check.claim}")
         return
     if strategy is not None:
         found = find_tasks(pipeline, strategy)
@@ -81,7 +83,7 @@ def audit_command(
             say=_print_nothing if as_json else _print_result,
         )
     if as_json:
-        click.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+        say(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
     else:
         _print_summary(report)
     context.exit(exit_code_of_audit(report))
@@ -123,16 +125,16 @@ def _print_nothing(result: Result) -> None:
 
 def _print_result(result: Result) -> None:
     mark = click.style(MARKS.get(result.status, "✗"), fg=STYLES.get(result.status, "red"))
-    click.echo(f"{mark} {result.check.name}: {result.seen}")
+    click.echo(f"{mark} {printable(f'{result.check.name}: {result.seen}')}")
     if result.suspects:
-        click.echo(f"    likely:     {', '.join(result.suspects)}")
+        say(f"    likely:     {', '.join(result.suspects)}")
     if result.remedy:
-        click.echo(f"    what to do: {result.remedy}")
+        say(f"    what to do: {result.remedy}")
     if result.traceback:
-        click.echo("    " + result.traceback.rstrip().replace("\n", "\n    "))
+        say("    " + result.traceback.rstrip().replace("\n", "\n    "))
 
 
 def _print_summary(report: AuditReport) -> None:
-    click.echo(f"\n{report.pipeline}: {report.say_counts()}")
+    say(f"\n{report.pipeline}: {report.say_counts()}")
     if report.suspects:
-        click.echo(f"Most likely: {', '.join(report.suspects[:3])}")
+        say(f"Most likely: {', '.join(report.suspects[:3])}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from harness.baselines import (
     say_review,
     store_baseline,
 )
+from harness.cli.say import say
 from harness.config import Experiment, GateSettings
 from harness.errors import BaselineError
 
@@ -44,7 +46,7 @@ EXPERIMENTS = click.option(
 
 @click.group("baseline")
 def baseline() -> None:
-    """List, show, compare, store, verify and prune the stored arms."""
+    """List, show, compare, store, verify, check and prune the stored arms."""
 
 
 @baseline.command("list")
@@ -53,9 +55,9 @@ def list_command(baselines: Path) -> None:
     """List the stored arms and their scores."""
     arms = list_baselines(baselines)
     if not arms:
-        click.echo(f"No arm is stored in {baselines}.")
+        say(f"No arm is stored in {baselines}.")
     for arm in arms:
-        click.echo(describe(arm))
+        say(describe(arm))
 
 
 @baseline.command("show")
@@ -65,16 +67,16 @@ def show_command(experiment: str, baselines: Path) -> None:
     """Show what is stored of EXPERIMENT: scores, why, from which commit, and what made it."""
     stored = require_stored(baselines, experiment)
     for arm in (stored.base, stored.tuned, *stored.others):
-        click.echo(describe(arm))
+        say(describe(arm))
     if stored.approval is None:
-        click.echo("why and from which commit: not written down")
+        say("why and from which commit: not written down")
     else:
         approval = stored.approval
-        click.echo(f"why: {approval.why}")
-        click.echo(f"commit: {approval.commit or 'none'}{', forced' * approval.forced}; stored {approval.stored}")
+        say(f"why: {approval.why}")
+        say(f"commit: {approval.commit or 'none'}{', forced' * approval.forced}; stored {approval.stored}")
     manifest = stored.tuned.manifest
-    click.echo(f"model: {manifest.model.name}, weights {manifest.model.weights[:12]}…")
-    click.echo("made with: " + ", ".join(f"{name} {value}" for name, value in manifest.environment.items()))
+    say(f"model: {manifest.model.name}, weights {manifest.model.weights[:12]}…")
+    say("made with: " + ", ".join(f"{name} {value}" for name, value in manifest.environment.items()))
 
 
 @baseline.command("diff")
@@ -117,10 +119,10 @@ def accept_command(
     if stored is not None and not new_only:
         show_difference(stored, chosen, experiment)
     place = store_baseline(baselines, new, why=why, force=force, new_only=new_only, ignored=[runs, chosen])
-    click.echo(f"Stored {chosen} as {place}.")
+    say(f"Stored {chosen} as {place}.")
     for arm in list_baselines(baselines, experiment):
-        click.echo(describe(arm))
-    click.echo(f"Look at the difference and commit it: git add -N {place}; git diff {place}")
+        say(describe(arm))
+    say(f"Look at the difference and commit it: git add -N {place}; git diff {place}")
 
 
 @baseline.command("verify")
@@ -139,10 +141,69 @@ def verify_command(context: click.Context, experiments: Path, baselines: Path) -
             problems.append(str(error))
         else:
             if stored is not None:
-                click.echo(f"✓ {name}: {2 + len(stored.others)} arms of {len(stored.base.rows)} rows")
+                say(f"✓ {name}: {2 + len(stored.others)} arms of {len(stored.base.rows)} rows")
     for problem in problems:
-        click.echo(f"✗ {problem}")
+        say(f"✗ {problem}")
     context.exit(1 if problems else 0)
+
+
+@baseline.command("check")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@EXPERIMENTS
+@BASELINES
+@click.option("--write", "document", type=FOLDER, help="Write what was found into this file as well, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def check_command(
+    context: click.Context,
+    names: tuple[str, ...],
+    experiments: Path,
+    baselines: Path,
+    document: Path | None,
+    as_json: bool,  # noqa: FBT001 - click's interface
+) -> None:
+    """Score the stored bases anew, train nothing, and say what moved: after an upgrade, or on another machine.
+
+    NAMEs are experiments; all that are stored by default. Each is unchanged, moved, or not comparable.
+
+    \b
+    Exit codes, the gravest of all:
+      0  unchanged, or within what the experiment's sentence about drift allows
+      1  moved further, or the weights are others
+      2  nothing is stored of it
+      3  moved, and too few rows to decide whether further
+      4  not comparable: other rows, settings or metrics; they are named
+    """  # noqa: D301 - click's mark for lines to leave as they are
+    from harness.cli.run import quiet_libraries
+
+    quiet_libraries()
+    from harness.drift import check_baselines, gravest_code
+    from harness.report.drift import describe_drift, say_drift
+
+    found = check_baselines(
+        names, baselines=baselines, experiments=experiments, say=lambda line: click.echo(line, err=True)
+    )
+    written = json.dumps(describe_drift(found), indent=2, sort_keys=True, ensure_ascii=False)
+    if document is not None:
+        document.parent.mkdir(parents=True, exist_ok=True)
+        document.write_text(f"{written}\n", encoding="utf-8", newline="\n")
+    click.echo(written if as_json else "\n".join(line for entry in found for line in say_drift(entry)))
+    context.exit(gravest_code(found))
+
+
+@baseline.command("versions")
+@click.argument("folder", type=FOLDER)
+@click.argument("document", type=FOLDER)
+def versions_command(folder: Path, document: Path) -> None:
+    """Put tables of what moved where into DOCUMENT, from the files in FOLDER that ``check --write`` wrote.
+
+    A file is an environment, and is called by its name.
+    """
+    from harness.report.several import write_tables
+    from harness.report.versions import read_records, tabulate_versions
+
+    write_tables(tabulate_versions(read_records(folder)), document)
+    click.echo(f"Written to {document}", err=True)
 
 
 @baseline.command("prune")
@@ -156,10 +217,10 @@ def prune_command(*, yes: bool, experiments: Path, force: bool, runs: Path, base
     known = known_experiments(experiments)
     if not yes:
         found = find_orphans(baselines, known)
-        click.echo("\n".join(f"would remove {path}" for path in found) or "Nothing to remove.")
+        say("\n".join(f"would remove {path}" for path in found) or "Nothing to remove.")
         return
     removed = prune(baselines, known, force=force, ignored=[runs])
-    click.echo("\n".join(f"removed {path}" for path in removed) or "Nothing to remove.")
+    say("\n".join(f"removed {path}" for path in removed) or "Nothing to remove.")
 
 
 def describe(arm: Arm) -> str:
@@ -188,7 +249,7 @@ def read_intact(baselines: Path, experiment: str) -> Baseline | None:
     try:
         return read_baseline(baselines, experiment)
     except BaselineError as error:
-        click.echo(f"What is stored is damaged, so no difference is shown: {error}", err=True)
+        say(f"What is stored is damaged, so no difference is shown: {error}", err=True)
         return None
 
 
@@ -201,4 +262,4 @@ def show_difference(stored: Baseline, run_folder: Path, experiment: str) -> None
         else GateSettings()
     )
     for found in review(stored, read_run(run_folder, experiment), settings):
-        click.echo("\n".join(say_review(found)))
+        say("\n".join(say_review(found)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from harness.cli.say import say
 from harness.errors import SettingsError
 
 HEAD = ("engine", "batch", "beams", "dtype", "source", "tokens/s", "times", "ms/step", "first ms", "rows/s", "MB",
@@ -28,6 +29,9 @@ HEAD = ("engine", "batch", "beams", "dtype", "source", "tokens/s", "times", "ms/
 @click.option("--tokens", type=click.IntRange(2), default=40, show_default=True, help="New tokens of each row.")
 @click.option("--rounds", type=click.IntRange(1), default=7, show_default=True, help="Each engine once in each.")
 @click.option("--baselines", type=click.Path(path_type=Path), default="baselines", show_default=True)
+@click.option(
+    "--page", type=click.Path(path_type=Path), help="Measure nothing: write what is stored as Markdown and charts."
+)
 @click.option("--store", "keep", is_flag=True, help="Keep this session as the one to judge later ones against.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -43,13 +47,14 @@ def bench_command(
     tokens: int,
     rounds: int,
     baselines: Path,
+    page: Path | None,
     keep: bool,
     as_json: bool,
 ) -> None:
     """Time engines beside plain generate, in turns, over every combination of what is named.
 
     What is judged is how many times faster an engine is than the reference in this session, against the same number of
-    the session that is stored for this device.
+    the session that is stored for this device. With --page nothing is measured.
 
     \b
     Exit codes:
@@ -68,6 +73,11 @@ def bench_command(
     from harness.generation import AUTO, ENGINES
 
     quiet_libraries()
+    if page is not None:
+        from harness.benchmark.page import write_page
+
+        click.echo("\n".join(f"Wrote {path}" for path in write_page(baselines, page)), err=True)
+        return
     for engine in engines:
         ENGINES.require(engine)
     if AUTO in engines:
@@ -75,18 +85,18 @@ def bench_command(
     made = make_model(model)
     timed = []
     for case in list_cases(batches, beams, dtypes, lengths, tokens):
-        click.echo(f"batch {case.batch}, {case.beams} beams, {case.dtype}, {case.source_length} tokens", err=True)
+        say(f"batch {case.batch}, {case.beams} beams, {case.dtype}, {case.source_length} tokens", err=True)
         timed += measure_case(made, case, engines, rounds=rounds)
     record = make_record(model, timed, measure_bandwidth(choose_device()))
     if as_json:
-        click.echo(json.dumps(record, indent=2, sort_keys=True))
+        say(json.dumps(record, indent=2, sort_keys=True))
     else:
         show(record)
     if keep:
-        click.echo(f"Stored in {store(baselines, record)}", err=True)
+        say(f"Stored in {store(baselines, record)}", err=True)
         return
     status, lines = judge(baselines, record)
-    click.echo("\n".join(lines), err=True)
+    say("\n".join(lines), err=True)
     context.exit(EXIT_CODES[status])
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.calibration import Calibrated, calibrate, pair_rows
+from harness.cli.say import say
 from harness.config import load_experiment
 from harness.errors import DataError
 
@@ -62,13 +63,13 @@ def calibrate_command(
     counts = parse_rows(rows)
     found = calibrate(deltas, gate, rows=counts, effect=effect or gate.smallest_effect, trials=trials, seed=seed)
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(entry) for entry in found], indent=2))
+        say(json.dumps([dataclasses.asdict(entry) for entry in found], indent=2))
     elif as_markdown:
-        click.echo("\n".join(to_markdown(found)))
+        say("\n".join(to_markdown(found)))
     else:
-        click.echo(f"{len(deltas)} rows; level {gate.level:g}, {gate.flips:,} flips, {trials:,} trials each;")
-        click.echo(f"power to find a loss of {found[0].effect:g} in every metric")
-        click.echo("\n".join(to_table(found)))
+        say(f"{len(deltas)} rows; level {gate.level:g}, {gate.flips:,} flips, {trials:,} trials each;")
+        say(f"power to find a loss of {found[0].effect:g} in every metric")
+        say("\n".join(to_table(found)))
 
 
 def read_scores(sources: Sequence[Path], references: Path | None, metric: str) -> list[Floats]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.say import say
+
 
 @click.command("card")
 @click.argument("run_folder", type=click.Path(path_type=Path))
@@ -22,8 +24,10 @@ def card_command(run_folder: Path, readme: Path, name: str | None) -> None:
 
     They go into the card's metadata, as model-index; its text and its other metadata stay.
     """
-    from harness.report.account import read_account
+    from harness.report.account import as_written, read_account
     from harness.report.model_card import write_card
 
-    write_card(read_account(run_folder), readme, name=name)
-    click.echo(f"Written into {readme}")
+    account = read_account(run_folder)
+    with as_written(run_folder):
+        write_card(account, readme, name=name)
+    say(f"Written into {readme}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.arm import Arm
+from harness.cli.say import say
 from harness.comparison import compare, say_power
 from harness.config import GateSettings
 from harness.gate import OUTCOME_CODES
@@ -40,16 +41,16 @@ def compare_command(
     """  # noqa: D301 - click's mark for lines to leave as they are
     settings = GateSettings(level=level, smallest_effect=smallest_effect)
     found = compare(Arm.read(candidate), Arm.read(against), settings, title=f"{candidate} vs {against}")
-    click.echo(f"{found.title}: {found.outcome}")
+    say(f"{found.title}: {found.outcome}")
     for difference in found.differences:
-        click.echo(f"  different {difference}")
+        say(f"  different {difference}")
     if found.metrics:
-        click.echo(f"  {say_power(found, smallest_effect)}; {found.changed} outputs changed")
+        say(f"  {say_power(found, smallest_effect)}; {found.changed} outputs changed")
     for entry in found.metrics:
-        click.echo(
+        say(
             f"  {entry.metric:12} {entry.against:7.2f} → {entry.candidate:7.2f}  {entry.delta:+7.2f}  "
             f"({entry.low:.2f} to {entry.high:.2f})  p {entry.p:.4f}, of a loss {entry.p_worse:.4f}"
         )
     if found.circumstances:
-        click.echo(f"  also different: {', '.join(found.circumstances)}")
+        say(f"  also different: {', '.join(found.circumstances)}")
     context.exit(OUTCOME_CODES[found.outcome])

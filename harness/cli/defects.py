@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.run import quiet_libraries
+from harness.cli.say import say
 from harness.errors import NameUnknownError
 from harness.gate import ExitCode
 from harness.registry import unknown_name
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     "--write",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write matrix.json, matrix.html and matrix.md into this folder.",
+    help="Write matrix.json, matrix.html, matrix.md and caught.json into this folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the matrix as JSON.")
 @click.pass_context
@@ -58,7 +59,7 @@ def defects_command(
     chosen = _choose(all_defects(), names)
     if only_list:
         for entry in chosen:
-            click.echo(f"{entry.name:44} {entry.stage:13} {entry.description}")
+            say(f"{entry.name:44} {entry.stage:13} {entry.description}")
         return
     from harness.defects.clean import clean_pipelines
     from harness.defects.matrix import make_matrix
@@ -67,21 +68,21 @@ def defects_command(
     clean = () if no_clean else clean_pipelines(tokenizers)
     total, ended = len(chosen) + len(clean), 0
 
-    def say(audited: Audited) -> None:
+    def tell(audited: Audited) -> None:
         nonlocal ended
         ended += 1
-        click.echo(f"[{ended}/{total}] {_describe(audited)}", err=True)
+        say(f"[{ended}/{total}] {_describe(audited)}", err=True)
 
-    matrix = make_matrix(chosen, clean, workers=workers, say=say)
+    matrix = make_matrix(chosen, clean, workers=workers, say=tell)
     if folder is not None:
         from harness.defects.pages import write_pages
 
         write_pages(matrix, folder)
-        click.echo(f"Written to {folder}", err=True)
+        say(f"Written to {folder}", err=True)
     if as_json:
-        click.echo(json.dumps(matrix.as_json(), indent=2, ensure_ascii=False))
+        say(json.dumps(matrix.as_json(), indent=2, ensure_ascii=False))
     else:
-        click.echo(f"{say_counts(matrix)} in {time.perf_counter() - began:.0f} s")
+        say(f"{say_counts(matrix)} in {time.perf_counter() - began:.0f} s")
     whole = all(audited.caught_by for audited in matrix.defects) and not matrix.false_alarms
     context.exit(ExitCode.PASSED if whole else ExitCode.FAILED)
 

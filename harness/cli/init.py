@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.say import say
+
 NEXT = """Next:
   pytest                                the tuned model beats its base
   git add . && git commit               what made the baseline can be found again
@@ -24,5 +26,5 @@ def init_command(folder: Path, name: str | None) -> None:
     from harness.scaffold import write_project
 
     for path in write_project(folder, name=name):
-        click.echo(f"Written: {path}")
-    click.echo(NEXT)
+        say(f"Written: {path}")
+    say(NEXT)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness import processes
+from harness.cli.say import say
 from harness.config import Experiment, load_experiment
 from harness.errors import SettingsError
 from harness.progress import EVERY, UNFINISHED, Unfinished
@@ -166,7 +168,7 @@ def execute(experiment: Experiment, *, places: Places, as_json: bool) -> int:
         from harness.report.terminal import print_run
 
         if as_json:
-            click.echo(json.dumps({**describe_run(done), "folder": str(folder)}, indent=2, ensure_ascii=False))
+            say(json.dumps({**describe_run(done), "folder": str(folder)}, indent=2, ensure_ascii=False))
         else:
             from rich.console import Console
 
@@ -176,7 +178,7 @@ def execute(experiment: Experiment, *, places: Places, as_json: bool) -> int:
 
 
 def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path], None] = lambda *_: None) -> Run:
-    """Run, write the run's folder, show it, and tell the trackers."""
+    """Run, write the run's folder, show it, and tell the trackers; of several processes the first does all but run."""
     quiet_libraries()
     from harness.experiment import run
     from harness.methods.method import MethodWarning
@@ -197,16 +199,18 @@ def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path
             baselines=places.baselines,
             audit=audit,
             unfinished=unfinished,
-            say=lambda line: click.echo(line, err=True),
+            say=lambda line: say(line, err=True),
         )
+        if not processes.is_first():
+            return done
         folder = write_run(done, places.runs)
         unfinished.forget()
     account = give_account(done)
     append_summary(account)
     show(done, folder)
-    click.echo(f"Written to {folder}", err=True)
+    say(f"Written to {folder}", err=True)
     for tracker in places.trackers:
-        click.echo(send(tracker, account, folder), err=True)
+        say(send(tracker, account, folder), err=True)
     return done
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from harness import processes
 from harness.cli.run import Places, name_for_method, perform
+from harness.cli.say import say
 from harness.config import Experiment, load_experiment
 from harness.errors import SettingsError, UsageError
+from harness.printable import printable
 
 if TYPE_CHECKING:
     from harness.experiment import Run
@@ -104,16 +105,16 @@ def _run_each(
     done: list[Run] = []
     skipped: dict[str, str] = {}
     for number, experiment in enumerate(experiments, start=1):
-        click.echo(f"[{number}/{len(experiments)}] {experiment.name}", err=True)
+        say(f"[{number}/{len(experiments)}] {experiment.name}", err=True)
         try:
             done.append(perform(experiment, places))
         except UsageError as error:
             if not (skip_unfit and done):
                 raise
             skipped[experiment.way] = str(error)
-            click.echo(f"{experiment.way} is left out: {error}", err=True)
+            say(f"{experiment.way} is left out: {error}", err=True)
     tables = tabulate(done, skipped)
-    if document is not None:
+    if document is not None and processes.is_first():
         write_tables(tables, document)
     _print(tables, narrow)
     return done
@@ -142,7 +143,7 @@ def _print(tables: Sequence[Table], narrow: Collection[str]) -> None:
                 table.columns[place], justify="right" if number else "left", no_wrap=number, overflow="fold"
             )
         for line in table.rows:
-            shown.add_row(*(Text(str(line[place])) for place in places))
+            shown.add_row(*(Text(printable(str(line[place]))) for place in places))
         if Measurement.get(console, console.options.update(width=WIDEST), shown).maximum > console.width:
             shown.padding = 0
         console.print(shown)

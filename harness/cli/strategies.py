@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import click
-
 from harness.cli.run import ALL, Places, quiet_libraries
+from harness.cli.say import say
 from harness.errors import SettingsError
 from harness.multitask import DEFAULT_PRESET, Multitask, load_multitask, multitask_presets
 
@@ -56,15 +55,15 @@ def run_strategies(multitask: Multitask, strategy: str, *, places: Places, docum
         require_place(document)
     require_writable(places.runs, multitask.name)
     progress = unfinished(places.runs, multitask.name)
-    study = run_study(multitask, lines, progress=progress, say=lambda line: click.echo(line, err=True))
+    study = run_study(multitask, lines, progress=progress, say=lambda line: say(line, err=True))
     folder = write_study(study, places.runs)
     forget_progress(progress, study)
     facts = describe_study(study)
     if as_json:
-        click.echo(json.dumps({**facts, "folder": str(folder)}, indent=2, ensure_ascii=False))
+        say(json.dumps({**facts, "folder": str(folder)}, indent=2, ensure_ascii=False))
     else:
         print_study(facts, Console())
     if document is not None:
         write_tables(tabulate_study(facts), document)
-    click.echo(f"Written to {folder}", err=True)
+    say(f"Written to {folder}", err=True)
     return study.exit_code

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from harness.config import DataSettings
+from harness.data.limits import require_size
 from harness.data.newsroom import Event
 from harness.data.rows import Row
 from harness.errors import ColumnError, DataError
@@ -198,7 +199,7 @@ def to_rows(
 
     Raises:
         ColumnError: none of the asked columns is there.
-        DataError: there is no record, or a cell holds something else than it should.
+        DataError: there is no record or too many, one is too long, or a cell holds something else than it should.
     """
     columns: dict[Role, Sequence[str]] = {
         "input": settings.input_columns or reader.input_columns,
@@ -220,6 +221,7 @@ def to_rows(
                 why="A model learns nothing from it, and no metric can score it.",
                 fix="Fill the cell, drop the row, or set data.drop_empty = true.",
             ) from None
+        require_size(row, number, settings.limits, where)
         yield row
     if number < 0:
         raise DataError(f"{where} holds no rows.", fix="Check how it was written.")

@@ -15,6 +15,8 @@ from harness.data.named_classes import name_classes
 from harness.data.rows import Row
 from harness.errors import DataError
 
+PICKLES = {".bin", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
+"""Endings of files that are pickles, or may hold some."""
 NOTES = {"json", "txt"}
 """Formats that may only describe the data beside them, as ``README.txt`` does."""
 
@@ -59,6 +61,12 @@ def read_records(path: Path, settings: DataSettings) -> Iterator[Record]:
     """
     require_content(path)
     form = find_format(path, settings)
+    if form is None and find_ending(path) in PICKLES:
+        raise DataError(
+            f"{path} is a pickle.",
+            why="To unpack one can run what stands in it; no setting allows it.",
+            fix="Write the rows as JSON lines, CSV or Parquet in a program of your own that trusts the file.",
+        )
     if form is None:
         raise DataError(
             f'{path} has the unknown format "{find_ending(path)}".',
@@ -92,7 +100,7 @@ def _read_pairs(path: Path, targets: Path, settings: DataSettings) -> Iterator[R
                 f"{file} is no plain text but {form}; parallel text has one text a line.",
                 fix='Leave out data.target_source, or set data.format = "txt".',
             )
-    yield from read_parallel(path, targets)
+    yield from read_parallel(path, targets, settings.limits)
 
 
 def _list_files(folder: Path, settings: DataSettings) -> list[Path]:

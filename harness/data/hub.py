@@ -50,6 +50,12 @@ def read_hub(name: str, settings: DataSettings, reader: Reader, *, split: str) -
         with _left_alone(datasets.config):
             records = datasets.load_dataset(name, split=split, revision=settings.revision)
     except Exception as error:
+        if "scripts are no longer supported" in str(error):
+            raise DataError(
+                f'The data set "{name}" is made by a script of its own.',
+                why="It would run here, and could do all that you can do; no setting allows it.",
+                fix="Set data.revision to a branch that holds Parquet, as refs/convert/parquet, or give a local path.",
+            ) from error
         raise DataError(
             f'Split "{split}" of the data set "{name}" ({settings.revision or "newest"}) cannot be loaded: {error}.',
             fix="Check the name, data.split and data.revision, or give a local path.",

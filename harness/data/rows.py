@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from array import array
@@ -38,6 +37,11 @@ class Row:
         context: of question answering the passage that holds the answer.
         spans: where each reference stands in the context, (start, end) in characters; nothing where it does not.
         turns: of a chat (role, text) of each message before the target; ``input`` is then the last of these texts.
+
+    Example:
+        >>> row = Row(id="1", input="It rained in Marl.", target="Rain in Marl.")
+        >>> row.references
+        ('Rain in Marl.',)
     """
 
     id: str
@@ -109,13 +113,11 @@ def hash_rows(rows: Iterable[Row]) -> str:
     return hash_list([row.id, row.hash] for row in rows)
 
 
-def write_ledger(splits: Splits) -> str:
-    """The ledger as JSON lines: split, id and content hash of each row."""
-    return "".join(
-        json.dumps({"hash": row.hash, "id": row.id, "split": split}) + "\n"
-        for split, rows in (("train", splits.train), ("eval", splits.eval))
-        for row in rows
-    )
+def list_ledger(splits: Splits) -> Iterator[dict[str, str]]:
+    """The lines of the ledger: split, id and content hash of each row."""
+    for split, rows in (("train", splits.train), ("eval", splits.eval)):
+        for row in rows:
+            yield {"hash": row.hash, "id": row.id, "split": split}
 
 
 def draw_rows(rows: Iterable[Row], count: int, *, seed: int) -> Spool[Row]:

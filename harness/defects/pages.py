@@ -1,4 +1,4 @@
-"""The matrix as JSON, as a Markdown table for the README, and as one HTML page with a heat map."""
+"""The matrix as JSON, as a table for the README, as an HTML page with a heat map, and what each check caught."""
 
 from __future__ import annotations
 
@@ -20,12 +20,21 @@ MEANINGS = {
 
 
 def write_pages(matrix: Matrix, folder: Path) -> None:
-    """Write ``matrix.json``, ``matrix.md`` and ``matrix.html`` into a folder."""
+    """Write ``matrix.json``, ``matrix.md``, ``matrix.html`` and ``caught.json`` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     content = matrix.as_json()
     _write(folder / "matrix.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     _write(folder / "matrix.md", write_table(content))
     _write(folder / "matrix.html", write_heat_map(content))
+    _write(folder / "caught.json", json.dumps(list_caught(content), indent=1) + "\n")
+
+
+def list_caught(content: dict[str, Any]) -> dict[str, list[str]]:
+    """For each check the defects on which it fails."""
+    return {
+        check: [entry["name"] for entry in content["defects"] if check in entry["caught_by"]]
+        for check in content["checks"]
+    }
 
 
 def write_table(content: dict[str, Any]) -> str:

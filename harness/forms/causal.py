@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from harness.data.rows import Row
 from harness.errors import DataError
 from harness.forms.chat import encode_chat, require_template
-from harness.forms.writing import Writing, cut
+from harness.forms.writing import IDS_ALONE, Writing, cut
 from harness.models.loading import LoadedModel
 from harness.tasks.completions import Exchange, check_completions
 from harness.tasks.labels import LabelReport
@@ -132,9 +132,9 @@ class Causal(Writing):
             texts = zip(rows, said_last, self.write_targets(rows), strict=True)
             return [encode_chat(tokenizer, row, prompt, target, limit) for row, prompt, target in texts]
         # A text that happens to hold "</s>" is text; taken for the token it would end the completion there.
-        read = tokenizer(list(prompts), split_special_tokens=True)["input_ids"]
+        read = tokenizer(list(prompts), **IDS_ALONE)["input_ids"]
         between, said = (
-            tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+            tokenizer(texts, add_special_tokens=False, **IDS_ALONE)["input_ids"]
             for texts in ([self.task.separator], self.write_targets(rows))
         )
         eos = tokenizer.eos_token_id

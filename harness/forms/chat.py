@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from harness.bounded import bounded
 from harness.data.rows import Row
 from harness.errors import DataError, ModelError
 from harness.tasks.completions import Exchange
@@ -16,6 +17,8 @@ from harness.tasks.completions import Exchange
 Message = dict[str, str]
 PRIVATE = range(0xE000, 0xF900)
 """Code points that no alphabet uses."""
+SECONDS, MORE_BYTES = 5.0, 1 << 30
+"""What a template may take: it comes with the checkpoint, runs in a sandbox of jinja2, and could still never end."""
 
 
 def require_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
@@ -74,7 +77,8 @@ def encode_chat(tokenizer: PreTrainedTokenizerBase, row: Row, prompt: str, targe
 
 def _render(tokenizer: PreTrainedTokenizerBase, row: Row, messages: Sequence[Message], **options: Any) -> str:
     try:
-        text: str = tokenizer.apply_chat_template(list(messages), tokenize=False, **options)
+        with bounded(seconds=SECONDS, more_bytes=MORE_BYTES):
+            text: str = tokenizer.apply_chat_template(list(messages), tokenize=False, **options)
     except Exception as error:  # templates raise whatever they like
         raise _refuse(row, f"the chat template refuses it ({type(error).__name__}: {error})") from error
     return text

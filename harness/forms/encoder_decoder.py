@@ -8,7 +8,7 @@ from transformers import DataCollatorForSeq2Seq, PreTrainedTokenizerBase
 
 from harness.data.rows import Row
 from harness.forms.languages import find_target_token, set_languages
-from harness.forms.writing import Writing, cut
+from harness.forms.writing import IDS_ALONE, Writing, cut
 from harness.generation.engine import Resolved
 from harness.models.loading import LoadedModel
 from harness.tasks.labels import LabelReport, audit_labels
@@ -50,7 +50,7 @@ class EncoderDecoder(Writing):
         settings, tokenizer = self.experiment.encoding, loaded.tokenizer
         sources = self.read(rows, self.write_prompts(rows, tokenizer), tokenizer)
         # A text that happens to hold "</s>" is text; taken for the token it would end the target there.
-        targets = tokenizer(text_target=self.write_targets(rows), split_special_tokens=True)["input_ids"]
+        targets = tokenizer(text_target=self.write_targets(rows), **IDS_ALONE)["input_ids"]
         encoded = []
         for row, source, target in zip(rows, sources, targets, strict=True):
             ids, labels = cut(source, settings.max_input_tokens), cut(target, settings.max_target_tokens)
@@ -70,7 +70,7 @@ class EncoderDecoder(Writing):
 
     def read(self, rows: Sequence[Row], prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
         """The ids of each row's prompt, whole; one that happens to hold "</s>" does not end there."""
-        ids: list[list[int]] = tokenizer(list(prompts), split_special_tokens=True)["input_ids"]
+        ids: list[list[int]] = tokenizer(list(prompts), **IDS_ALONE)["input_ids"]
         return ids
 
     def make_collator(self, loaded: LoadedModel) -> Collator:

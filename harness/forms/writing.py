@@ -20,6 +20,8 @@ from harness.metrics.metric import Output
 from harness.models.loading import LoadedModel, load_model
 from harness.tasks.task import EncodedRow
 
+IDS_ALONE = {"split_special_tokens": True, "return_attention_mask": False, "return_token_type_ids": False}
+"""How texts are tokenized: special tokens in them are text, and nothing is made beside the ids."""
 Count = Callable[[Sequence[Row], Sequence[str]], list[int]]
 """From rows and a prompt for each to the number of tokens that the model would read, were nothing cut."""
 Ask = Callable[[Sequence[Row], Count], list[str]]
@@ -88,13 +90,13 @@ class Writing(Form):
             DataError: no token of an input is left.
             EmptyTargetError: no token of a target is left; the message names the rows.
         """
-        unread = [row.id for row in encoded if set(row.input_ids) <= special]
+        unread = [row.id for row in encoded if special.issuperset(row.input_ids)]
         if unread:
             raise DataError(
                 f"{len(unread)} of {len(encoded)} rows have nothing to read{self._say_rows('input', unread)}",
                 fix="Raise encoding.max_input_tokens, or drop these rows.",
             )
-        empty = [row.id for row, ids in zip(encoded, targets, strict=True) if set(ids) <= special]
+        empty = [row.id for row, ids in zip(encoded, targets, strict=True) if special.issuperset(ids)]
         if empty:
             raise EmptyTargetError(
                 f"{len(empty)} of {len(encoded)} rows have nothing to learn{self._say_rows('target', empty)}",

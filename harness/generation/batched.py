@@ -103,6 +103,30 @@ class BatchedEngine(ABC):
         return written
 
 
+def pad_batch(
+    sources: Sequence[Sequence[int]], pad: int, *, left: bool, multiple: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The sources as one tensor, and its mask.
+
+    Args:
+        sources: token ids of each row.
+        pad: fills what is missing.
+        left: on which side: a causal model writes on where its prompt ends, an encoder reads padding on the right.
+        multiple: the length is rounded up to one of it.
+
+    Returns:
+        The tokens and 1 where one stands, each (rows, length) int64.
+    """
+    length = -(-max(map(len, sources)) // multiple) * multiple
+    padded = torch.full((len(sources), length), pad)
+    mask = torch.zeros_like(padded)
+    for row, source in enumerate(sources):
+        place = slice(length - len(source), length) if left else slice(len(source))
+        padded[row, place] = torch.tensor(source)
+        mask[row, place] = 1
+    return padded, mask
+
+
 def trim(tokens: torch.Tensor, settings: Resolved) -> list[list[int]]:
     """Each row's tokens up to its first EOS, that included, or without the padding behind where it has none."""
     values = cast("dict[str, Any]", settings)

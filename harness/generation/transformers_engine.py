@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel
 
-from harness.generation.batched import BatchedEngine, WriteBatch
+from harness.generation.batched import BatchedEngine, WriteBatch, pad_batch
 from harness.generation.engine import Resolved
 
 
@@ -38,24 +39,25 @@ def generate_batch(model: PreTrainedModel, sources: Sequence[Sequence[int]], con
         causal model the new tokens alone.
     """
     causal = not model.config.is_encoder_decoder
-    longest = max(map(len, sources))
-    padded, mask = [], []
-    for source in sources:
-        missing = longest - len(source)
-        sides = (missing, 0) if causal else (0, missing)
-        padded.append([config.pad_token_id] * sides[0] + [*source] + [config.pad_token_id] * sides[1])
-        mask.append([0] * sides[0] + [1] * len(source) + [0] * sides[1])
+    padded, mask = pad_batch(sources, config.pad_token_id, left=causal)
     output: torch.Tensor = model.generate(
-        input_ids=torch.tensor(padded, device=model.device),
-        attention_mask=torch.tensor(mask, device=model.device),
+        input_ids=padded.to(model.device),
+        attention_mask=mask.to(model.device),
         generation_config=config,
     )
-    return output[:, longest:] if causal else output
+    return output[:, padded.shape[1] :] if causal else output
 
 
 def to_generation_config(settings: Resolved) -> GenerationConfig:
-    """The resolved settings as transformers takes them."""
-    return GenerationConfig(**{name: value for name, value in settings.items() if name != "engine"})
+    """The resolved settings as transformers takes them.
+
+    A ``max_length`` of 20 happens to be the library's default, and transformers 4 takes it for none: it would write 20
+    tokens behind the decoder's start token. Said as new tokens, every length means the same in all versions.
+    """
+    options: dict[str, Any] = {name: value for name, value in settings.items() if name != "engine"}
+    if "max_length" in options:
+        options["max_new_tokens"] = options.pop("max_length") - 1
+    return GenerationConfig(**options)
 
 
 @contextmanager

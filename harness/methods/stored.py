@@ -21,6 +21,7 @@ from harness.fingerprint import hash_tensors
 
 BASE = "base.json"
 """The file beside an adapter that says on which base it was trained."""
+WEIGHTS = "adapter_model.safetensors"
 UNDER = "base_model.model."
 """What PEFT puts before the names of the base."""
 
@@ -58,10 +59,17 @@ class StoredAdapter:
         Raises:
             ModelError: there is none, or it was trained on another base.
         """
+        if not (folder / WEIGHTS).is_file() and (pickled := [*folder.glob("adapter_model.*")]):
+            raise ModelError(
+                f"The adapter in {folder} has its weights in {pickled[0].name} and not in {WEIGHTS}.",
+                why="That may be a pickle, and to unpack one can run what stands in it; no setting allows it, for the "
+                "harness writes none.",
+                fix="Load it in a program of your own that trusts it, and save it anew with save_pretrained.",
+            )
         try:
             known = json.loads((folder / BASE).read_text(encoding="utf-8"))["sha256"]
             config = PeftConfig.from_pretrained(str(folder))
-            weights = load_file(folder / "adapter_model.safetensors")
+            weights = load_file(folder / WEIGHTS)
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise ModelError(
                 f"{folder} holds no adapter that can be used: {type(error).__name__}: {error}.",
@@ -106,15 +114,25 @@ class StoredAdapter:
             model: changed in place.
             name: what PEFT is to call the adapter.
             trainable: whether it is to learn on.
+
+        Raises:
+            ModelError: it does not fit.
         """
         config = copy.deepcopy(self.config)
         config.inference_mode = not trainable
-        with torch.random.fork_rng(devices=[]):
-            if isinstance(model, PeftModel):
-                model.add_adapter(name, config)
-            else:
-                model = PeftModel(model, config, adapter_name=name)
-        set_peft_model_state_dict(model, dict(self.weights), adapter_name=name)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                if isinstance(model, PeftModel):
+                    model.add_adapter(name, config)
+                else:
+                    model = PeftModel(model, config, adapter_name=name)
+            set_peft_model_state_dict(model, dict(self.weights), adapter_name=name)
+        except Exception as error:  # damaged files fail in every way there is
+            raise ModelError(
+                f"The adapter cannot be put on its base: {type(error).__name__}: {error}.",
+                why="Its settings, or the shapes of its weights, are not those that it was trained with.",
+                fix="Restore its folder, or train it anew.",
+            ) from error
         return model
 
     @property

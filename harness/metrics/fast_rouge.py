@@ -56,8 +56,8 @@ class Alphabet(dict[str, str]):
 
     def spell(self, text: str) -> Lines:
         """The lines of a text that hold a token."""
-        lines = ("".join(map(self.__getitem__, line.split())) for line in text.split("\n"))
-        return [line for line in lines if line]
+        find = self.__getitem__
+        return [line for said in text.split("\n") if (line := "".join(map(find, said.split())))]
 
     def forget_if_full(self) -> None:
         """Start again where there are too many words; what was spelled before means nothing any more."""
@@ -166,14 +166,15 @@ def _follow(target: str, line: str, places: dict[str, int]) -> list[int]:
 
     Source: Hyyrö 2004, "Bit-Parallel LCS-length Computation Revisited".
     """
+    shared = [(place, places[token]) for place, token in enumerate(target) if token in places]
+    if len(shared) < 2:  # noqa: PLR2004 - one token alone is the whole subsequence
+        return [place for place, _ in shared]
     full = row = (1 << len(line)) - 1
     table = []
-    for place, token in enumerate(target):
-        matches = places.get(token)
-        if matches:
-            above, met = row, row & matches
-            row = ((above + met) | (above - met)) & full
-            table.append((place, matches, above, row))
+    for place, matches in shared:
+        above, met = row, row & matches
+        row = ((above + met) | (above - met)) & full
+        table.append((place, matches, above, row))
     end, found = len(line), []
     for place, matches, above, row in reversed(table):
         inside = (1 << end) - 1

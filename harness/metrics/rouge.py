@@ -20,6 +20,7 @@ from harness.metrics.texts import have_references
 
 KNOWN_VERSIONS = {"0.1.2"}
 """The versions of rouge_score that `fast_rouge` is known to equal; another one scores by itself."""
+SENTENCE_END = re.compile(r"([.!?][\"'\u201d\u2019)\]]*)\s+")
 PART = 2048
 """Rows that are scored together."""
 
@@ -83,7 +84,11 @@ class Rouge(Metric):
 
 def split_sentences(text: str) -> str:
     """Put each sentence on a line of its own: a line break behind ``.``, ``!`` or ``?`` and its closing quotes."""
-    return re.sub(r"([.!?][\"'\u201d\u2019)\]]*)\s+", r"\1\n", text.strip())
+    return SENTENCE_END.sub(_break_line, text.strip())
+
+
+def _break_line(end: re.Match[str]) -> str:
+    return end[1] + "\n"
 
 
 ROUGE = Rouge()

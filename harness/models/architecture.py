@@ -10,6 +10,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from harness.config import ModelSettings
 from harness.errors import ModelError
 from harness.models.locate import locate_model
+from harness.models.trust import require_trust
 
 Architecture = Literal["encoder-decoder", "causal", "encoder"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
@@ -19,13 +20,17 @@ def read_architecture(settings: ModelSettings) -> Architecture:
     """Whether a checkpoint is an encoder-decoder, a causal model or an encoder.
 
     Raises:
-        ModelError: there is no such model, or its config cannot be read.
+        ModelError: there is no such model, it would run code, or its config cannot be read.
         HubError: a hub id was given, it is not cached, and the hub cannot be reached.
     """
     place = locate_model(settings)
+    require_trust(place, settings)
     try:
         config = AutoConfig.from_pretrained(
-            place.path, revision=settings.revision, local_files_only=place.local, trust_remote_code=False
+            place.path,
+            revision=settings.revision,
+            local_files_only=place.local,
+            trust_remote_code=settings.trust_remote_code,
         )
     except Exception as error:  # damaged files fail in every way there is
         reason = next(iter(str(error).strip().splitlines()), "no reason given").rstrip(".")

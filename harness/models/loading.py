@@ -1,4 +1,4 @@
-"""Loading a model and its tokenizer by embedded name, path or hub id; safetensors only, and no code from files."""
+"""Loading a model and its tokenizer by embedded name, path or hub id: safetensors, and no code, unless allowed."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from harness.models.soundness import (
     require_padding,
 )
 from harness.models.tagger import AutoCrfTagger
+from harness.models.trust import require_trust
 
 OWN_CLASSES = {"AutoCrfTagger": AutoCrfTagger}
 """Classes that load models as the auto classes of transformers do."""
@@ -66,24 +67,29 @@ def load_model(settings: ModelSettings, *, auto_class: str, head: Head | None = 
             model writes text, and every tensor must be in the checkpoint.
 
     Raises:
-        ModelError: there is no such model, its weights are incomplete, or the tokenizer does not fit it.
+        ModelError: there is no such model, it would run code, its weights are incomplete, or the tokenizer does not
+            fit it.
         HubError: a hub id was given, it is not cached, and the hub cannot be reached.
     """
     place = locate_model(settings)
-    options: dict[str, Any] = {"revision": settings.revision, "local_files_only": place.local}
-    labels = {} if head is None else _label_options(head, AutoConfig.from_pretrained(place.path, **options))
+    require_trust(place, settings)
+    options: dict[str, Any] = {
+        "revision": settings.revision,
+        "local_files_only": place.local,
+        "trust_remote_code": settings.trust_remote_code,
+    }
     try:
+        labels = {} if head is None else _label_options(head, AutoConfig.from_pretrained(place.path, **options))
         with quiet_loading():
             model, report = (OWN_CLASSES.get(auto_class) or getattr(transformers, auto_class)).from_pretrained(
                 place.path,
-                use_safetensors=True,
-                trust_remote_code=False,
+                use_safetensors=None if settings.allow_pickle else True,
                 dtype="float32",
                 output_loading_info=True,
                 **options,
                 **labels,
             )
-            tokenizer = AutoTokenizer.from_pretrained(place.path, use_fast=True, trust_remote_code=False, **options)
+            tokenizer = AutoTokenizer.from_pretrained(place.path, use_fast=True, **options)
     except ModelError:
         raise
     except Exception as error:  # damaged files fail in every way there is

@@ -52,7 +52,7 @@ def locate_model(settings: ModelSettings) -> Place:
         if not any((folder / name).is_file() for name in VOCABULARIES):
             raise ModelError(
                 f"The folder {folder} holds no tokenizer: none of {', '.join(VOCABULARIES)}.",
-                why="transformers would make one up, with other ids.",
+                why="transformers would make one up, with other ids; one in a pickle is never read.",
                 fix="Put the tokenizer's files beside the weights.",
             )
         return Place(path=str(folder), local=True)

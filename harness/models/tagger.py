@@ -64,7 +64,8 @@ class CrfTagger:
         if labels is not None:
             mask = labels != IGNORE_INDEX
             count = mask.sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
-            output.loss = -self.crf.log_likelihood(output.logits, labels, mask).sum() / count
+            # As an attribute alone, transformers 4 would not find it among the entries.
+            output["loss"] = -self.crf.log_likelihood(output.logits, labels, mask).sum() / count
         return output
 
     def _init_weights(self, module: torch.nn.Module) -> None:
@@ -94,7 +95,9 @@ class AutoCrfTagger:
         Raises:
             ModelError: transformers has no token classifier of this kind.
         """
-        places = {name: options[name] for name in ("revision", "local_files_only") if name in options}
+        places = {
+            name: options[name] for name in ("revision", "local_files_only", "trust_remote_code") if name in options
+        }
         return choose_class(AutoConfig.from_pretrained(path, **places)).from_pretrained(path, **options)
 
 

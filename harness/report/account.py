@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from harness.arm import Arm
@@ -16,6 +20,7 @@ from harness.data.rows import Row
 from harness.errors import UsageError
 from harness.report.checks import CheckLine, read_checks, write_checks
 from harness.report.facts import Facts, describe_run
+from harness.spool import Spool
 
 if TYPE_CHECKING:
     from harness.experiment import Run
@@ -84,26 +89,32 @@ class Account:
         metrics = self.comparison["metrics"]
         return metrics[0]["metric"] if metrics else None
 
+    @cached_property
+    def scores(self) -> NDArray[np.float64]:
+        """What base and tuned scored by `metric`, row by row: (rows, 2) float64; no columns where there is none."""
+        return np.hstack([arm.score_matrix((self.metric,) if self.metric else ()) for arm in (self.base, self.tuned)])
+
     def moved_rows(self, count: int) -> tuple[MovedRow, ...]:
         """The rows that gained most, then those that lost most, at most ``count`` of each; none that stayed."""
         if self.metric is None:
             return ()
-        metric = self.metric
-        every = [
+        falls = self.metric in self.base.manifest.lower_is_better
+        base, tuned = self.scores.T
+        gains = base - tuned if falls else tuned - base
+        most, least = (np.argsort(order, kind="stable")[:count].tolist() for order in (-gains, gains))
+        shown = [*(place for place in most if gains[place] > 0), *(place for place in least if gains[place] < 0)]
+        return tuple(
             MovedRow(
-                row=row,
-                base=base.output,
-                tuned=tuned.output,
-                metric=metric,
-                base_score=base.scores[metric],
-                tuned_score=tuned.scores[metric],
-                lower_is_better=metric in self.base.manifest.lower_is_better,
+                row=self.rows[place],
+                base=self.base.rows[place].output,
+                tuned=self.tuned.rows[place].output,
+                metric=self.metric,
+                base_score=float(base[place]),
+                tuned_score=float(tuned[place]),
+                lower_is_better=falls,
             )
-            for row, base, tuned in zip(self.rows, self.base.rows, self.tuned.rows, strict=True)
-        ]
-        gains = sorted((moved for moved in every if moved.gain > 0), key=lambda moved: -moved.gain)
-        losses = sorted((moved for moved in every if moved.gain < 0), key=lambda moved: moved.gain)
-        return (*gains[:count], *losses[:count])
+            for place in shown
+        )
 
 
 def give_account(run: Run, checks: tuple[CheckLine, ...] = ()) -> Account:
@@ -134,8 +145,8 @@ def write_account(account: Account, folder: Path) -> None:
     rows = (
         {"id": row.id, "input": row.input, "references": row.references, "target": row.target} for row in account.rows
     )
-    write_text(folder / "losses.jsonl", "".join(json.dumps(line) + "\n" for line in losses))
-    write_text(folder / "eval-rows.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in rows))
+    write_lines(folder / "losses.jsonl", losses)
+    write_lines(folder / "eval-rows.jsonl", rows)
     write_text(folder / "experiment.json", account.experiment.model_dump_json(indent=2) + "\n")
     write_text(folder / "verdict.json", json.dumps(account.facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     if account.checks:
@@ -149,23 +160,36 @@ def read_account(folder: Path) -> Account:
         UsageError: the folder holds no whole run.
         BaselineError: one of its arms is missing or was edited.
     """
-    facts = _parse(folder / "verdict.json", json.loads)
+    facts = _parse(folder / "verdict.json", json.load)
     if not isinstance(facts, dict) or (missing := [name for name in NEEDED if name not in facts]):
         lacking = ", ".join(missing) if isinstance(facts, dict) else "everything"
         raise _no_run(folder / "verdict.json", f"it lacks {lacking}")
     base, tuned = Arm.read(folder / "base"), Arm.read(folder / "tuned")
-    rows = _parse(folder / "eval-rows.jsonl", lambda text: tuple(map(_read_row, _lines(text))))
-    if [row.id for row in rows] != [row.id for row in base.rows]:
+    rows = _parse(folder / "eval-rows.jsonl", lambda file: Spool(map(_read_row, _lines(file))))
+    if len(rows) != len(base.rows) or any(row.id != one.id for row, one in zip(rows, base.rows, strict=True)):
         raise _no_run(folder / "eval-rows.jsonl", "its rows are not those of the arms")
     return Account(
         facts=facts,
-        experiment=_parse(folder / "experiment.json", Experiment.model_validate_json),
+        experiment=_parse(folder / "experiment.json", lambda file: Experiment.model_validate_json(file.read())),
         base=base,
         tuned=tuned,
         rows=rows,
-        losses=_parse(folder / "losses.jsonl", lambda text: tuple(float(line["loss"]) for line in _lines(text))),
+        losses=_parse(folder / "losses.jsonl", lambda file: tuple(float(line["loss"]) for line in _lines(file))),
         checks=read_checks(folder / "checks.json") if (folder / "checks.json").exists() else (),
     )
+
+
+@contextmanager
+def as_written(folder: Path) -> Iterator[None]:
+    """Around what shows an account from disk: facts that hold something else than a run writes are a user's error.
+
+    Raises:
+        UsageError: they do.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise _no_run(folder / "verdict.json", f"it was edited: {type(error).__name__}: {error}") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -173,17 +197,24 @@ def write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", errors="replace", newline="\n")
 
 
-def _lines(text: str) -> list[Any]:
-    return [json.loads(line) for line in text.split("\n") if line]
+def write_lines(path: Path, lines: Iterable[Facts]) -> None:
+    """Write JSON lines as they come, however many, as `write_text` does."""
+    with path.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def _lines(file: TextIO) -> Iterator[Any]:
+    return (json.loads(line) for line in file if line != "\n")
 
 
 def _read_row(line: Mapping[str, Any]) -> Row:
     return Row(id=line["id"], input=line["input"], target=line["target"], references=tuple(line["references"]))
 
 
-def _parse(path: Path, read: Callable[[str], T]) -> T:
+def _parse(path: Path, read: Callable[[TextIO], T]) -> T:
     try:
-        return read(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            return read(file)
     except OSError as error:
         raise _no_run(path, str(error.strerror)) from error
     except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:

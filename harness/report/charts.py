@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from harness.report.wording import is_loss
 
@@ -79,7 +80,7 @@ def draw_forest(comparison: Facts, level: float) -> Markup:
     return draw(comparison["title"], 0.75 + 0.38 * len(metrics), paint)
 
 
-def draw_scatter(base: Sequence[float], tuned: Sequence[float], metric: str) -> Markup:
+def draw_scatter(base: ArrayLike, tuned: ArrayLike, metric: str) -> Markup:
     """Each row's score by base and by tuned; above the line tuned is better."""
     points = np.array([base, tuned], dtype=np.float64)
     # Drawn evenly from all rows, so that what is shown is shaped like the whole.

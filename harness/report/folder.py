@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from harness.atomic import whole_folder, write_whole
 from harness.baselines.store import name_seed
-from harness.data.rows import write_ledger
+from harness.data.rows import list_ledger
 from harness.errors import UsageError
-from harness.report.account import Account, give_account, write_account, write_text
+from harness.places import place_inside
+from harness.report.account import Account, give_account, write_account, write_lines, write_text
 from harness.report.markdown import write_markdown
 
 if TYPE_CHECKING:
@@ -31,16 +32,21 @@ def write_run(run: Run, runs: Path = DEFAULT_FOLDER, *, checks: tuple[CheckLine,
     Returns:
         The new folder.
     """
-    folder = name_folder(runs / run.experiment.name, run.tuned.outputs_hash)
+    folder = name_folder(place_inside(runs, run.experiment.name, "an experiment"), run.tuned.outputs_hash)
     account = give_account(run, checks)
     with whole_folder(folder) as fresh:
-        write_account(account, fresh)
-        for arm in run.others:
-            arm.write(fresh / name_seed(arm))
-        write_text(fresh / "ledger.jsonl", write_ledger(run.splits))
+        write_evidence(run, account, fresh)
         write_reports(account, fresh)
     keep_out_of_git(runs)
     return folder
+
+
+def write_evidence(run: Run, account: Account, folder: Path) -> None:
+    """Write all of a run from which its reports are made, and nothing that can be made anew."""
+    write_account(account, folder)
+    for arm in run.others:
+        arm.write(folder / name_seed(arm))
+    write_lines(folder / "ledger.jsonl", list_ledger(run.splits))
 
 
 def name_folder(runs: Path, outputs_hash: str) -> Path:
@@ -79,9 +85,9 @@ def require_writable(runs: Path, experiment: str) -> None:
     """Make sure, before an hour of training, that the run can be written afterwards.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it cannot, or its name leads out of the folder.
     """
-    wanted = runs.absolute() / experiment
+    wanted = place_inside(runs.absolute(), experiment, "an experiment")
     place = next(folder for folder in (wanted, *wanted.parents) if os.path.lexists(folder))
     try:
         with tempfile.TemporaryDirectory(dir=place, prefix=".harness-"):

@@ -87,9 +87,8 @@ def _draw_rows(account: Account) -> dict[str, object]:
     metric = account.metric
     if metric is None:
         return {"scatter": None}
-    base, tuned = ([row.scores[metric] for row in arm.rows] for arm in (account.base, account.tuned))
-    rose = sum(one < other for one, other in zip(base, tuned, strict=True))
-    fell = sum(one > other for one, other in zip(base, tuned, strict=True))
+    base, tuned = account.scores.T
+    rose, fell = int((base < tuned).sum()), int((base > tuned).sum())
     side = "below" if metric in account.base.manifest.lower_is_better else "above"
     drawn = f" {MOST_POINTS} of them are drawn." if len(base) > MOST_POINTS else ""
     caption = f"Each point is a row; {side} the line tuned is better. Of {len(base)} rows {rose} rose and {fell} fell."

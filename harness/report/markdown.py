@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.preparation import say_labels
+from harness.printable import printable
 from harness.report.tables import WIDEST, list_method_tables, pair_tables
 from harness.report.wording import (
     LEGEND,
@@ -42,13 +43,13 @@ def write_markdown(account: Account) -> str:
     facts, comparison, manifest = account.facts, account.comparison, account.tuned.manifest
     weights = [arm.manifest.model.weights[:12] for arm in (account.base, account.tuned)]
     lines = [
-        f"# {facts['experiment']}: {facts['outcome']}",
+        f"# {escape(facts['experiment'])}: {escape(facts['outcome'])}",
         "",
-        f"{escape(say_headline(comparison))} {say_requirements(facts)}",
+        f"{escape(say_headline(comparison))} {escape(say_requirements(facts))}",
         "",
         f"Tuned against base, {comparison['rows']} rows, paired; {comparison['changed_outputs']} outputs differ.",
         "",
-        *write_table(column_titles(facts["level"]), map(metric_cells, comparison["metrics"])),
+        *write_metrics(facts),
         "",
         LEGEND,
         "",
@@ -56,8 +57,9 @@ def write_markdown(account: Account) -> str:
         "## Requirements",
         "",
         *[
-            f"- {MARKS[found['status']]} {escape(found['sentence'])}: **{found['status']}** ({escape(found['reason'])})"
+            f"- {MARKS[status]} {escape(found['sentence'])}: **{escape(status)}** ({escape(found['reason'])})"
             for found in facts["requirements"]
+            for status in [found["status"]]
         ],
         "",
         "## Stored baseline",
@@ -71,21 +73,21 @@ def write_markdown(account: Account) -> str:
         *_say_rows(account),
         "## How it came about",
         "",
-        f"- Labels: {say_labels(LabelReport(**facts['labels']))}.",
+        f"- Labels: {escape(say_labels(LabelReport(**facts['labels'])))}.",
         f"- Evaluation: {account.base.manifest.inputs_cut} of {len(account.rows)} inputs were cut.",
-        f"- Training: {' '.join(say_training(facts['training']))}",
+        f"- Training: {escape(' '.join(say_training(facts['training'])))}",
         (
             f"- Model: {_code(manifest.model.name)}, {manifest.model.parameters:,} parameters; "
-            f"weights of base `{weights[0]}`, of tuned `{weights[1]}`."
+            f"weights of base {_code(weights[0])}, of tuned {_code(weights[1])}."
         ),
-        f"- Environment: {', '.join(f'{name} {value}' for name, value in manifest.environment.items())}.",
-        f"- Seconds: {', '.join(f'{stage} {seconds:.1f}' for stage, seconds in facts['seconds'].items())}.",
+        f"- Environment: {escape(', '.join(f'{name} {value}' for name, value in manifest.environment.items()))}.",
+        f"- Seconds: {', '.join(f'{escape(stage)} {seconds:.1f}' for stage, seconds in facts['seconds'].items())}.",
         "",
         "Signatures:",
         "",
-        *[f"- `{signature}`" for signature in manifest.metrics.values()],
+        *[f"- {_code(signature)}" for signature in manifest.metrics.values()],
         "",
-        what_to_do(facts),
+        escape(what_to_do(facts)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -129,7 +131,7 @@ def _say_tables(account: Account) -> list[str]:
             lines += [f"{escape(title)} has {len(table.columns)} columns: see report.html.", ""]
             continue
         rows = ([escape(cell.text) for cell in line] for line in table.lines)
-        lines += [f"{escape(title)}, {table.role}:", "", *write_table(map(escape, table.columns), rows), ""]
+        lines += [f"{escape(title)}, {escape(table.role)}:", "", *write_table(map(escape, table.columns), rows), ""]
     return ["## Beside the scores", "", *lines] if lines else []
 
 
@@ -137,7 +139,7 @@ def _say_rows(account: Account) -> list[str]:
     """The rows with the largest gains and the largest losses of the first metric, with their texts."""
     lines = []
     for moved in account.moved_rows(SHOWN):
-        lines.append(f"- {_code(moved.row.id)}, {moved.metric} {moved.delta:+.2f}")
+        lines.append(f"- {_code(moved.row.id)}, {escape(moved.metric)} {moved.delta:+.2f}")
         for name, text in (("reference", moved.row.references[0]), ("base", moved.base), ("tuned", moved.tuned)):
             lines.append(f"  - {name}: {_code(text[:LONGEST])}")
     return [*(lines or ["None moved."]), ""]
@@ -150,13 +152,19 @@ def write_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[st
     return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
 
 
+def write_metrics(facts: Facts) -> list[str]:
+    """The table of metrics, tuned against base."""
+    lines = (map(escape, metric_cells(entry)) for entry in facts["comparisons"][0]["metrics"])
+    return write_table(column_titles(facts["level"]), lines)
+
+
 def escape(text: str) -> str:
     """Names and reasons must not become markup, nor a mention of somebody."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
+    text = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(text.split()))
 
 
 def _code(text: str) -> str:
     """Texts of models and data as code: no markup, link, image or mention is read there."""
-    plain = " ".join(text.replace("`", "'").split())
+    plain = " ".join(printable(text).replace("`", "'").split())
     return f"`{plain}`" if plain else "(empty)"

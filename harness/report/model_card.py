@@ -11,8 +11,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData, metadata_load
 from harness.atomic import write_whole
 from harness.errors import UsageError
 from harness.hub import looks_like_hub_name
-from harness.report.markdown import write_table
-from harness.report.wording import LEGEND, column_titles, metric_cells, say_headline
+from harness.report.markdown import escape, write_metrics
+from harness.report.wording import LEGEND, say_headline
 
 if TYPE_CHECKING:
     from harness.report.account import Account
@@ -109,6 +109,6 @@ def _new_card(account: Account) -> ModelCard:
         metrics=list(account.tuned.manifest.metrics),
         base_model=name if "/" in name and looks_like_hub_name(name) and not Path(name).exists() else None,
     )
-    table = write_table(column_titles(facts["level"]), map(metric_cells, comparison["metrics"]))
-    text = "\n".join([f"# {facts['experiment']}", "", say_headline(comparison), "", *table, "", LEGEND, ""])
+    title, headline = escape(facts["experiment"]), escape(say_headline(comparison))
+    text = "\n".join([f"# {title}", "", headline, "", *write_metrics(facts), "", LEGEND, ""])
     return ModelCard(f"---\n{metadata.to_yaml()}\n---\n{text}")

@@ -9,6 +9,7 @@ import jinja2
 
 from harness.comparison import Outcome
 from harness.gate import Status
+from harness.printable import printable
 from harness.report.differences import shorten
 from harness.report.wording import MARKS
 
@@ -44,12 +45,18 @@ def gate_tone(facts: Facts) -> str:
     return "bad" if "bad" in tones or facts["outcome"] == Outcome.IDENTICAL else "doubt"
 
 
+def _spell_out(value: object) -> object:
+    """Plain texts without what would reorder a line; charts and macros are markup of our own."""
+    return printable(value) if type(value) is str else value
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("harness.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_spell_out,
         trim_blocks=True,
         lstrip_blocks=True,
     )

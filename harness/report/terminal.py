@@ -12,6 +12,7 @@ from rich.text import Text
 
 from harness.comparison import Outcome
 from harness.gate import Status
+from harness.printable import printable_all
 from harness.report.facts import describe_run
 from harness.report.tables import Shown, list_method_tables
 from harness.report.wording import MARKS, column_titles, metric_cells, say_stored, say_training, what_to_do
@@ -42,6 +43,7 @@ def say_run(run: Run, width: int = 80) -> str:
 
 def render_facts(facts: Facts) -> RenderableType:
     """Headline, table, requirements and the next step."""
+    facts = printable_all(facts)
     comparison, *stored = facts["comparisons"]
     headline = Text.assemble(
         (facts["experiment"], "bold"),

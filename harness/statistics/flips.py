@@ -22,6 +22,8 @@ BLOCK = 64
 """Flips that are in memory at a time; it changes no result."""
 SPAN = 1 << 14
 """Rows that are in memory at a time, beside their deltas; whole words of 64. It changes no result."""
+STRETCH = 1 << 14
+"""Rows whose squares are in memory at a time."""
 TIE = 1e-9
 """Statistics closer than this are equal: decimal scores are not exact in binary."""
 
@@ -109,8 +111,9 @@ class Flips:
 
     def _square(self, shift: float | Floats) -> Floats:
         """Each metric's sum of squares."""
-        shifted = self.deltas + shift
-        total: Floats = np.square(shifted, out=shifted).sum(axis=0)
+        total = np.zeros(self.deltas.shape[1:])
+        for start in range(0, len(self.deltas), STRETCH):
+            total += np.square(self.deltas[start : start + STRETCH] + shift).sum(axis=0)
         return total
 
     def _statistics(self, alternative: Alternative, shift: float | Floats) -> tuple[Floats, Floats]:
@@ -135,6 +138,12 @@ def draw_flips(deltas: Floats, *, flips: int, seed: int = 0) -> Flips:
         deltas: (rows, ..., metrics) float64, candidate less reference.
         flips: how many subsets.
         seed: decides the subsets.
+
+    Example:
+        >>> deltas = np.array([[3.0], [1.0], [2.0], [2.0], [4.0], [1.0]])
+        >>> flips = draw_flips(deltas, flips=10_000)
+        >>> flips.exact, float(flips.p_values("two-sided")[0])
+        (True, 0.03125)
     """
     rows = len(deltas)
     whole, exponent = _to_whole_numbers(deltas.reshape(rows, -1))
@@ -158,7 +167,7 @@ def _to_whole_numbers(deltas: Floats) -> tuple[Floats, NDArray[np.int64]]:
     """The deltas times a power of two for each column, rounded, so that all sums stay below 2^52; and the powers."""
     if not len(deltas):
         return deltas, np.zeros(deltas.shape[1], dtype=np.int64)
-    _, magnitude = np.frexp(np.abs(deltas).max(axis=0))
+    _, magnitude = np.frexp(np.maximum(deltas.max(axis=0), -deltas.min(axis=0)))
     exponent = 52 - len(deltas).bit_length() - magnitude.astype(np.int64)
     whole = np.ldexp(deltas, exponent)
     return np.rint(whole, out=whole), exponent

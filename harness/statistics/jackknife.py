@@ -30,6 +30,13 @@ def share_by_row(whole: float, without: Floats) -> Floats:
 
     Returns:
         (rows,) float64 in the unit of the score, of which the mean is ``whole``.
+
+    Example:
+        Of a mean the shares are the values themselves:
+
+        >>> values = np.array([1.0, 2.0, 6.0])
+        >>> share_by_row(3.0, (values.sum() - values) / 2)
+        array([1., 2., 6.])
     """
     shares: Floats = whole + (len(without) - 1) * (without.mean() - without)
     return shares

@@ -14,7 +14,12 @@ Floats = NDArray[np.float64]
 
 
 def can_decide(rows: int, level: float) -> bool:
-    """Whether any result of this many rows could reach the level in a two-sided test: 2 of 2^rows flips must do."""
+    """Whether any result of this many rows could reach the level in a two-sided test: 2 of 2^rows flips must do.
+
+    Example:
+        >>> [can_decide(rows, level=0.05) for rows in (5, 6)]
+        [False, True]
+    """
     return 2.0 ** (1 - rows) <= level
 
 
@@ -35,8 +40,8 @@ def detectable_effect(deltas: Floats, critical: float) -> tuple[float, ...]:
         return (math.inf,) * int(deltas.shape[1])
     # z = sum / root of the sum of squares cannot pass sqrt(rows); t can.
     as_t = critical * math.sqrt((rows - 1) / (rows - critical**2))
-    effects = deltas.std(axis=0, ddof=1) / math.sqrt(rows) * (as_t + power_quantile())
-    return tuple(float(effect) if effect > 0 else math.inf for effect in effects)
+    effects = (float(column.std(ddof=1)) / math.sqrt(rows) * (as_t + power_quantile()) for column in deltas.T)
+    return tuple(effect if effect > 0 else math.inf for effect in effects)
 
 
 def rows_needed(deltas: Floats, critical: float, effect: float, level: float) -> int:

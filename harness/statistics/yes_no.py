@@ -32,6 +32,11 @@ def mcnemar(deltas: Floats, alternative: Alternative) -> float:
 
     Source: McNemar 1947, "Note on the sampling error of the difference between correlated proportions", Psychometrika
     12; its exact form as in Conover 1999, "Practical Nonparametric Statistics", section 3.5.
+
+    Example:
+        >>> deltas = np.array([100.0] * 9 + [-100.0] + [0.0] * 40)
+        >>> round(mcnemar(deltas, "two-sided"), 4)
+        0.0215
     """
     gains, losses = int((deltas > 0).sum()), int((deltas < 0).sum())
     changed = gains + losses

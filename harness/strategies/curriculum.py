@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from harness import processes
 from harness.config import Experiment
 from harness.data.rows import Splits
 from harness.data.source import load_splits
@@ -90,6 +91,7 @@ def prepare_curriculum(multitask: Multitask, *, clock: Clock, say: Say) -> Curri
     Raises:
         UsageError: a setting, the data or the model of a task cannot be used, or tasks clash.
     """
+    processes.require_one("A strategy over several tasks", why="Its stages are kept by the process that taught them.")
     subjects = []
     for experiment in multitask.tasks:
         require_names(experiment)

@@ -14,10 +14,11 @@ from click.testing import CliRunner
 from harness.baselines.orphans import find_orphans
 from harness.benchmark.cases import Case, make_model
 from harness.benchmark.measure import Timed, measure_case
+from harness.benchmark.page import step_bytes, write_page
 from harness.benchmark.record import judge, make_record, place, store
 from harness.benchmark.roofline import Shape, measure_bandwidth, read_shape
 from harness.cli.bench import bench_command
-from harness.errors import BaselineError, SettingsError
+from harness.errors import BaselineError, SettingsError, UsageError
 from harness.models.loading import LoadedModel
 from harness.requirements import Status
 
@@ -105,6 +106,36 @@ def test_nothing_comparable_is_no_pass(stored: tuple[Path, dict[str, Any]]) -> N
     place(baselines, record).write_text("{}")
     with pytest.raises(BaselineError, match="no stored benchmark"):
         judge(baselines, record)
+
+
+def test_page_shows_what_is_stored_and_nothing_else(stored: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """Device, median and interval of every number stand there, as stored; a second device adds a section of its own."""
+    baselines, record = stored
+    page = tmp_path / "page.md"
+    assert CliRunner().invoke(bench_command, ["--page", str(page), "--baselines", str(baselines)]).exit_code == 0
+    text = page.read_text(encoding="utf-8")
+    assert f"## tiny-t5 on {record['environment']['device']}" in text
+    assert text.count("\n## ") == 1
+    graph = next(line for line in text.splitlines() if line.startswith("| graph"))
+    share = f"{100 * record['results'][1]['share_of_roofline']:.1f} %"
+    for said in ("2 | 3 | float32 | 32", "12 [12, 12]", "4.00 [4.00, 4.00]", "100.00 [100.00, 100.00]",
+                 "500.0 [500.0, 500.0]", "2.00 [2.00, 2.00]", share, "2/2"):  # fmt: skip
+        assert said in graph, said
+    record["environment"] = {**record["environment"], "device": "another GPU"}
+    store(baselines, record)
+    written = write_page(baselines, page)
+    assert page.read_text(encoding="utf-8").count("\n## ") == len(written) - 1 == 2
+    assert all(f"]({chart.name})" in page.read_text(encoding="utf-8") for chart in written[1:])
+    assert "another GPU" in written[1].read_text(encoding="utf-8") + written[2].read_text(encoding="utf-8")
+
+
+def test_page_knows_the_bytes_of_a_step(stored: tuple[Path, dict[str, Any]]) -> None:
+    """The bytes drawn are those that the share was computed from; and without a session there is no page."""
+    record = stored[1]
+    moved = SHAPE.step_bytes(rows=2, beams=3, source_length=32, past=3.5)
+    assert [step_bytes(record, entry) for entry in record["results"]] == pytest.approx([moved, moved])
+    with pytest.raises(UsageError, match="holds no session"):
+        write_page(stored[0] / "empty", stored[0] / "page.md")
 
 
 def test_auto_is_nothing_to_time() -> None:

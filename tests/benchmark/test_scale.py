@@ -37,13 +37,15 @@ def test_equal_numbers_are_an_equal_chart(tmp_path: Path) -> None:
 
 
 def test_a_whole_evaluation_is_measured(tmp_path: Path) -> None:
-    """All rows reach both arms on disk, as replayed, and the verdict sees the gain."""
+    """All rows reach both arms on disk, as replayed; the verdict sees the gain, and the reports say so."""
     measured = measure_replay(150, tmp_path)
     assert (measured.rows, measured.outcome) == (150, "improved")
-    assert {"rows", "encode", "score", "write", "verdict"} <= set(measured.stages)
+    assert {"rows", "encode", "score", "verdict", "report"} <= set(measured.stages)
+    (run,) = (tmp_path / "scale").iterdir()
     for role, wrong in (("base", 3), ("tuned", 5)):
-        arm = Arm.read(tmp_path / role)
+        arm = Arm.read(run / role)
         right = [row.scores["rouge1"] == 100 for row in arm.rows]
         assert right == ["nothing new" not in row.output for row in arm.rows]
         assert sum(right) / len(right) == pytest.approx(1 - 1 / wrong, abs=0.1)
         assert len(right) == 150
+    assert "150 rows, paired" in (run / "report.md").read_text(encoding="utf-8")

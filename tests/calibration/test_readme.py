@@ -1,4 +1,4 @@
-"""The README's tables are what the command prints."""
+"""The tables of the documents are what the command prints; the README shows one of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from harness.cli import main
 
 ROOT = Path(__file__).parents[2]
 TABLES = re.findall(
-    r"<!-- calibration: ([^\n]*) -->\n(.*?)<!-- end -->", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    r"<!-- calibration: ([^\n]*) -->\n(.*?)<!-- end -->",
+    (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8"),
+    re.DOTALL,
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data import rows as rows_module
-from harness.data.rows import Row, Splits, draw_rows, drop_duplicates, hash_rows, normalise, write_ledger
+from harness.data.rows import Row, Splits, draw_rows, drop_duplicates, hash_rows, list_ledger, normalise
 from harness.errors import DataError, OverlapError
 from harness.fingerprint import hash_text
 
@@ -126,7 +125,7 @@ def test_duplicates_are_dropped_but_the_first() -> None:
 def test_ledger_holds_each_row_once_with_its_split() -> None:
     """The ledger is JSON lines of split, id and content hash; its fingerprint sees order and content."""
     splits = Splits(train=make_rows('quote " and \n break', "b"), eval=make_rows("c", start=2))
-    lines = [json.loads(line) for line in write_ledger(splits).splitlines()]
+    lines = list(list_ledger(splits))
     assert [(line["split"], line["id"]) for line in lines] == [("train", "0"), ("train", "1"), ("eval", "2")]
     assert [line["hash"] for line in lines] == [row.hash for row in (*splits.train, *splits.eval)]
     assert hash_rows(splits.train) != hash_rows(splits.train[::-1])

@@ -91,6 +91,9 @@ def test_matrix_runs_in_several_processes_and_counts(tmp_path: Path) -> None:
     write_pages(made, tmp_path)
     assert json.loads((tmp_path / "matrix.json").read_text(encoding="utf-8")) == json.loads(json.dumps(content))
     assert "| metric | 1 | 1 | 1 |" in write_table(content)
+    caught = json.loads((tmp_path / "caught.json").read_text(encoding="utf-8"))
+    assert caught["several-seeds-are-summed-up-fairly"] == ["best-of-n-seeds-reported"]
+    assert list(caught) == content["checks"]
     content["defects"][0]["description"] = "<script>alert(1)</script>"
     assert "<script>alert" not in write_heat_map(content)
     assert len(write_heat_map(content)) < 2_000_000

@@ -190,3 +190,24 @@ def test_a_chat_without_a_template_is_an_error(tmp_path: Path) -> None:
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(ModelError, match=r"has no chat template, and encoding\.chat is true"):
         run(experiment, baselines=tmp_path)
+
+
+ESCAPE = "().__class__.__base__.__subclasses__()"
+HOSTILE_TEMPLATES = {
+    "reaches for classes": ("{{ " + ESCAPE + " }}", "SecurityError"),
+    "reaches through a message": ("{{ messages.__class__.__init__.__globals__ }}", "SecurityError"),
+    "changes the messages": ("{{ messages.append(1) }}", "SecurityError"),
+    "never ends": ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "TookTooLong"),
+    "fills the memory": ("{{ 'a' * 9999999999 }}", "MemoryError"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE_TEMPLATES)
+def test_hostile_template_is_refused(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A template that comes with a checkpoint reaches nothing, changes nothing, and ends; the error says why."""
+    monkeypatch.setattr("harness.forms.chat.SECONDS", 0.5)
+    template, said = HOSTILE_TEMPLATES[case]
+    tokenizer = copy.deepcopy(causal_tokenizer())
+    tokenizer.chat_template = template
+    with pytest.raises(DataError, match=f"the chat template refuses it .*{said}"):
+        encode_chat(tokenizer, Row(id="0", input="One?", target="Two."), "One?", "Two.", 999)

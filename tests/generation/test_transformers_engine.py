@@ -54,6 +54,14 @@ def test_a_missing_mask_would_be_seen(tiny_t5: LoadedModel, rows: list[EncodedRo
     assert sum(one != other for one, other in zip(masked, unmasked, strict=True)) >= 3
 
 
+@pytest.mark.parametrize("longest", [19, 20, 21])
+def test_every_length_means_the_same(tiny_t5: LoadedModel, rows: list[EncodedRow], longest: int) -> None:
+    """The decoder's start token counts; so it does at 20, which transformers 4 takes for no limit of ours."""
+    resolved = resolve_settings(tiny_t5.model, GenerationSettings(min_length=longest, max_length=longest))
+    written = generate.write(tiny_t5.model, rows[:2], resolved, batch_size=2)
+    assert [len(tokens) for tokens in written] == [longest - 1] * 2
+
+
 def test_the_model_is_not_changed(tiny_t5: LoadedModel, rows: list[EncodedRow]) -> None:
     """Weights and generation config are what they were, also after an error."""
     before, own = hash_weights(tiny_t5.model), tiny_t5.model.generation_config

@@ -113,7 +113,7 @@ def nan_weights(folder: Path) -> None:
         (no_config, "config.json is missing"),
         (no_weights, "cannot be loaded"),
         (cut_weights, "cannot be loaded"),
-        (pickled_weights, "cannot be loaded"),
+        (pickled_weights, r"weights in pytorch_model\.bin .* model\.allow_pickle = true"),
         (missing_tensor, r"1 tensors of the model .* are not in its files: encoder\.block\.0"),
         (broken_config, "cannot be loaded"),
         (unknown_type, "cannot be loaded"),

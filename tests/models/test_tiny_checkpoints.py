@@ -60,7 +60,7 @@ CHECKPOINTS = [
     Checkpoint(
         shape="llama",
         auto_class="AutoModelForCausalLM",
-        weights="b65b1155",
+        weights="ae16d533",
         parameters=1_328_512,
         special={"pad": 0, "eos": 1, "unk": 2, "bos": 3},
         generates=True,

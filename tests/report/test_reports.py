@@ -99,7 +99,7 @@ def test_few_rows_show_no_invented_numbers() -> None:
 def test_next_step_fits_the_verdict(run: Run, advice: str) -> None:
     """What to do depends on what was found."""
     assert advice in " ".join(render(run).split())
-    assert advice in write_markdown(give_account(run))
+    assert advice in write_markdown(give_account(run)).replace("\\_", "_")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_place_that_cannot_be_written_is_found_before_training(tmp_path: Path) -
         require_writable(tmp_path / "file" / "runs", "x")
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "x").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="not writable"):
+    with pytest.raises(UsageError, match="is a link to"):
         require_writable(tmp_path / "runs", "x")
     require_writable(tmp_path / "new" / "runs", "x")
     assert not (tmp_path / "new").exists()

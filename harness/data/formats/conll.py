@@ -26,7 +26,7 @@ def read_conll(path: Path, settings: DataSettings) -> Iterator[Record]:
     tokens: list[str] = []
     tags: list[str] = []
     width = 0
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(read_lines(path, settings.limits), start=1):
         cells = _split(line)
         if not line.strip() or cells[0] == DOCUMENT_START:
             if tokens:

@@ -28,7 +28,7 @@ def read_json(path: Path, settings: DataSettings) -> Iterator[Record]:
     Raises:
         DataError: the file is not JSON, or is laid out in another way.
     """
-    with open_text(path) as file:
+    with open_text(path, settings.limits, limit="document_bytes") as file:
         text = file.read()
     try:
         content = json.loads(text)

@@ -18,7 +18,7 @@ def read_json_lines(path: Path, settings: DataSettings) -> Iterator[Record]:
     Raises:
         DataError: a line holds something else.
     """
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(read_lines(path, settings.limits), start=1):
         if not line.strip():
             continue
         try:

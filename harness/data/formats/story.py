@@ -23,7 +23,7 @@ def read_story(path: Path, settings: DataSettings) -> Iterator[Record]:
         DataError: the file has no highlight.
     """
     blocks: list[list[str]] = [[]]
-    for line in read_lines(path):
+    for line in read_lines(path, settings.limits):
         if line.strip() == MARK:
             blocks.append([])
         else:

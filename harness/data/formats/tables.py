@@ -10,14 +10,15 @@ from pathlib import Path
 from harness.config import DataSettings
 from harness.data.columns import Record
 from harness.data.formats.lines import open_text, read_lines
+from harness.data.limits import bounded_lines, refuse
 from harness.errors import DataError
 
 
 def read_csv(path: Path, settings: DataSettings) -> Iterator[Record]:
     """The records of a comma-separated file; cells may be quoted."""
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    with open_text(path) as file:
-        reader = csv.DictReader(file, settings.columns, strict=True)
+    csv.field_size_limit(min(settings.limits.row_characters, sys.maxsize, 2**31 - 1))
+    with open_text(path, settings.limits) as file:
+        reader = csv.DictReader(bounded_lines(file, path, settings.limits), settings.columns, strict=True)
         try:
             columns = list(reader.fieldnames or ())
             _require_different(columns, path)
@@ -30,6 +31,9 @@ def read_csv(path: Path, settings: DataSettings) -> Iterator[Record]:
                     )
                 yield record
         except csv.Error as error:
+            if "field limit" in str(error):
+                seen = f"has too many characters in a cell after line {reader.line_num}"
+                raise refuse(path, seen, settings.limits, "row_characters") from error
             raise DataError(
                 f"{path}, after line {reader.line_num}: {error}.", fix="Mend what follows; look for an open quote."
             ) from error
@@ -38,7 +42,7 @@ def read_csv(path: Path, settings: DataSettings) -> Iterator[Record]:
 def read_tsv(path: Path, settings: DataSettings) -> Iterator[Record]:
     """The records of a tab-separated file; a quote is a character like any other, and blank lines are left out."""
     columns: Sequence[str] | None = settings.columns
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(read_lines(path, settings.limits), start=1):
         if not line:
             continue
         cells = line.split("\t")

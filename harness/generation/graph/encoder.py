@@ -10,8 +10,8 @@ from transformers import PreTrainedModel
 
 from harness.generation.graph.linear import join
 
-READ_ROWS = 4096
-"""For so many rows the products of the encoder are laid out: eight sources of 512 tokens."""
+PIECE = 1024
+"""So many tokens of the sources are read at once on the CPU: their states stay in its caches."""
 
 
 class Norm:
@@ -92,6 +92,6 @@ class _EncoderLayer:
         own, forward = block.layer
         attention = own.SelfAttention
         self.norm = Norm(own.layer_norm)
-        self.qkv = join([attention.q, attention.k, attention.v], rows=READ_ROWS)
-        self.output = join([attention.o], rows=READ_ROWS)
-        self.feed_forward = FeedForward(forward, READ_ROWS)
+        self.qkv = join([attention.q, attention.k, attention.v], rows=PIECE)
+        self.output = join([attention.o], rows=PIECE)
+        self.feed_forward = FeedForward(forward, PIECE)

@@ -1,4 +1,4 @@
-"""The engine "graph": batches of rows of like length through our own decoder."""
+"""The engine "graph": batches of rows of like length through our own decoding."""
 
 from __future__ import annotations
 
@@ -8,29 +8,42 @@ from contextlib import contextmanager
 import torch
 from transformers import PreTrainedModel
 
-from harness.generation.batched import BatchedEngine, WriteBatch
+from harness.generation.batched import BatchedEngine, WriteBatch, pad_batch
 from harness.generation.engine import Resolved
-from harness.generation.graph.known import require_known
-from harness.generation.graph.loop import decode
+from harness.generation.graph.causal import CausalDecoder
+from harness.generation.graph.known import refuse_settings, require_known
+from harness.generation.graph.loop import Replay, Walk
 from harness.generation.graph.rules import Rules, read_rules
 from harness.generation.graph.search import Beams, Greedy, Search
 from harness.generation.graph.t5 import T5Decoder
 
+BUCKET = 64
+"""On a GPU sources are padded to a multiple of so many tokens: batches of one shape share what was captured."""
+
 
 class GraphEngine(BatchedEngine):
-    """Our own decoder: the tokens of ``generate``, in a fraction of its time."""
+    """Our own decoding: the tokens of ``generate``, in a fraction of its time."""
 
     def refuse(self, model: PreTrainedModel, settings: Resolved) -> None:
-        """Make sure that the decoder knows the model; see `require_known`."""
+        """Make sure that the decoders know the model and the settings; see `require_known`."""
         require_known(model)
+        refuse_settings(model, settings)
 
     @contextmanager
     def open(self, model: PreTrainedModel, settings: Resolved, *, batch_size: int) -> Iterator[WriteBatch]:
         """Lay out the weights."""
-        rules = read_rules(settings)
-        decoder = T5Decoder(model, rows=batch_size, beams=rules.beams, places=rules.max_length)
-        search = choose_search(rules, model.device)
-        yield lambda sources: decode_batch(decoder, search, rules, sources, model.device)[:, 1:]
+        rules, device = read_rules(settings), model.device
+        causal = not model.config.is_encoder_decoder
+        kind = CausalDecoder if causal else T5Decoder
+        decoder = kind(model, rows=batch_size, beams=rules.beams, places=rules.max_length)
+        on_gpu = device.type == "cuda"
+        way = (Replay if on_gpu else Walk)(decoder, choose_search(rules, device), rules)
+
+        def write(sources: Sequence[Sequence[int]]) -> torch.Tensor:
+            padded, mask = pad_batch(sources, rules.pad, left=causal, multiple=BUCKET if on_gpu else 1)
+            return way.decode(padded.to(device), mask.to(device))[:, 1:]
+
+        yield write
 
 
 generate = GraphEngine()
@@ -40,20 +53,3 @@ generate = GraphEngine()
 def choose_search(rules: Rules, device: torch.device) -> Search:
     """Greedy search for one beam, beam search for more: transformers treats them apart as well."""
     return Greedy(rules) if rules.beams == 1 else Beams(rules, device)
-
-
-def decode_batch(
-    decoder: T5Decoder, search: Search, rules: Rules, sources: Sequence[Sequence[int]], device: torch.device
-) -> torch.Tensor:
-    """Generate one batch.
-
-    Returns:
-        (batch, max_length) int64, the decoder's start token first, padded with pad.
-    """
-    longest = max(map(len, sources))
-    padded = torch.full((len(sources), longest), rules.pad)
-    mask = torch.zeros_like(padded)
-    for row, source in enumerate(sources):
-        padded[row, : len(source)] = torch.tensor(source)
-        mask[row, : len(source)] = 1
-    return decode(decoder, search, rules, padded.to(device), mask.to(device))

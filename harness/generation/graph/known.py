@@ -1,4 +1,4 @@
-"""Which models our own decoder reproduces."""
+"""Which models and settings our own decoding reproduces."""
 
 from __future__ import annotations
 
@@ -7,31 +7,65 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from harness.errors import SettingsError
+from harness.generation.engine import Resolved
 
 KINDS = ("t5", "mt5")
 """The model types whose modules are those of T5."""
+CAUSAL = ("llama", "gpt2")
+"""The causal model types whose beams may be handed to them as tokens of one sequence."""
 PRECISIONS = (torch.float32, torch.bfloat16, torch.float64)
+ATTENTIONS = ("sdpa", "eager")
+"""Those that take a mask of any form."""
+ROTARY = ("default", "linear", "llama3")
+"""Rotary positions that do not depend on how long a batch is."""
+FIX = 'Set generation.engine to "transformers", or to "auto".'
 
 
 def require_known(model: PreTrainedModel) -> None:
-    """Make sure that a model is one that the decoder reproduces.
+    """Make sure that a model is one that the decoders reproduce.
 
     Raises:
         SettingsError: it is not; the message says why.
     """
-    kind = getattr(model.config, "model_type", "?")
-    found = f"is a {kind} of class {type(model).__name__}"
-    known = kind in KINDS and type(model).__module__.startswith("transformers.models.")
-    if known:
-        changed = [name for name, module in model.named_modules() if not _is_plain(module)]
-        found = f'has "{changed[0]}" changed' if changed else f"computes in {model.dtype}"
-    if not known or changed or model.dtype not in PRECISIONS:
+    found = _find_unknown(model)
+    if found is not None:
         raise SettingsError(
             f'generation.engine is "graph", and the model {found}.',
-            why="That engine computes with the weights of a plain T5, in float32 or bfloat16; what else is in a model "
+            why="That engine decodes plain T5, Llama and GPT-2 models, in float32 or bfloat16; what else is in a model "
             "it would leave out.",
-            fix='Set generation.engine to "transformers", or to "auto".',
+            fix=FIX,
         )
+
+
+def refuse_settings(model: PreTrainedModel, settings: Resolved) -> None:
+    """Make sure that the settings mean something to the decoder of the model.
+
+    Raises:
+        SettingsError: they do not.
+    """
+    if not model.config.is_encoder_decoder and settings.get("forced_bos_token_id") is not None:
+        raise SettingsError(
+            'generation.engine is "graph", a first token is forced, and the model is causal.',
+            why="What transformers does then depends on the length of the prompt.",
+            fix=FIX,
+        )
+
+
+def _find_unknown(model: PreTrainedModel) -> str | None:
+    """What of a model is unknown; nothing where all is known."""
+    kind, config = getattr(model.config, "model_type", "?"), model.config
+    if kind not in KINDS + CAUSAL or not type(model).__module__.startswith("transformers.models."):
+        return f"is a {kind} of class {type(model).__name__}"
+    changed = [name for name, module in model.named_modules() if not _is_plain(module)]
+    if changed:
+        return f'has "{changed[0]}" changed'
+    if model.dtype not in PRECISIONS:
+        return f"computes in {model.dtype}"
+    if kind in CAUSAL and config._attn_implementation not in ATTENTIONS:  # noqa: SLF001 - no public name
+        return f"attends by {config._attn_implementation}"  # noqa: SLF001
+    rotary = [module.rope_type for module in model.modules() if hasattr(module, "rope_type")]
+    unknown = [each for each in rotary if each not in ROTARY]
+    return f'has rotary positions of type "{unknown[0]}"' if unknown else None
 
 
 def _is_plain(module: nn.Module) -> bool:

@@ -19,7 +19,8 @@ from harness.generation.engine import Resolved
 class Rules:
     """The resolved generation settings as the decoder needs them; names and meanings are those of transformers.
 
-    Lengths are in tokens and count the decoder's start token.
+    Lengths are in tokens and count the one that the first step reads: the decoder's start token, ``start``, or the last
+    token of a causal model's prompt, where ``start`` is nothing.
     """
 
     beams: int
@@ -30,7 +31,7 @@ class Rules:
     no_repeat_ngram_size: int
     eos: tuple[int, ...]
     pad: int
-    start: int
+    start: int | None
     forced_bos: int | None
     forced_eos: int | None
 
@@ -45,7 +46,9 @@ class Rules:
             return self.forced_eos
         return self.forced_bos if step == 0 else None
 
-    def apply(self, scores: torch.Tensor, tokens: torch.Tensor, position: torch.Tensor, width: int) -> None:
+    def apply(
+        self, scores: torch.Tensor, tokens: torch.Tensor, position: torch.Tensor, width: int, before: torch.Tensor
+    ) -> None:
         """Give ``-inf`` to every token that may not come next.
 
         Args:
@@ -53,9 +56,11 @@ class Rules:
             tokens: (sequences, length) int64, the sequences so far; behind ``position`` stands anything.
             position: (1,) int64, the index of the last token so far.
             width: how many leading tokens are looked at; more than ``position``.
+            before: (sequences, before_len) int64, what stands before them; n-grams go on from it.
         """
         if self.no_repeat_ngram_size:
-            _forbid_repeats(scores, tokens[:, :width], position, self.no_repeat_ngram_size)
+            written = torch.cat([before, tokens[:, :width]], 1)
+            _forbid_repeats(scores, written, position + before.shape[1], self.no_repeat_ngram_size)
         if self.min_length > 1 and self.eos:
             gap = scores.new_zeros(1).masked_fill_(position + 1 < self.min_length, -math.inf)
             for eos in self.eos:
@@ -81,19 +86,19 @@ def force_token(scores: torch.Tensor, token: int) -> None:
 
 
 def read_rules(settings: Resolved) -> Rules:
-    """The rules of resolved settings of an encoder-decoder."""
+    """The rules of resolved settings; those of a causal model count new tokens alone."""
     values = cast("dict[str, Any]", settings)
-    eos = values["eos_token_id"]
+    eos, causal = values["eos_token_id"], "max_new_tokens" in values
     return Rules(
         beams=values["num_beams"],
-        min_length=values["min_length"],
-        max_length=values["max_length"],
+        min_length=values["min_new_tokens"] + 1 if causal else values["min_length"],
+        max_length=values["max_new_tokens"] + 1 if causal else values["max_length"],
         length_penalty=values["length_penalty"],
         early_stopping=values["early_stopping"],
         no_repeat_ngram_size=values["no_repeat_ngram_size"],
         eos=() if eos is None else tuple(eos) if isinstance(eos, list) else (eos,),
         pad=values["pad_token_id"],
-        start=values["decoder_start_token_id"],
+        start=values.get("decoder_start_token_id"),
         forced_bos=values.get("forced_bos_token_id"),
         forced_eos=values.get("forced_eos_token_id"),
     )

@@ -6,12 +6,13 @@ is done never changes again, so it may leave the batch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 import torch
 
 from harness.generation.graph.rules import Rules, force_token
+from harness.generation.graph.tensors import Tensors
 
 CHUNK = 128
 """Scores are searched for their best by the best of chunks of so many."""
@@ -20,31 +21,24 @@ NEVER = -1e9
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class State(Tensors):
     """Where a search is.
 
     Args:
         position: (1,) int64, the index of the last token.
         tokens: (rows, beams, max_length) int64, the sequences so far; behind ``position`` stands pad.
         slots: (rows, beams, max_length) int64, which beam's place in the cache holds each token; -1 behind.
+        before: (rows, before_len) int64, what stands before the sequences: a prompt without its last token.
     """
 
+    SHARED: ClassVar[frozenset[str]] = frozenset({"position"})
     position: torch.Tensor
     tokens: torch.Tensor
     slots: torch.Tensor
-
-    def select(self, rows: torch.Tensor) -> Self:
-        """The state of some rows: (kept,) int64."""
-        names = [field.name for field in fields(self) if field.name != "position"]
-        return replace(self, **{name: getattr(self, name)[rows] for name in names})
-
-    def assign(self, other: State) -> None:
-        """Take over the values of another state, in the same memory."""
-        for field in fields(self):
-            getattr(self, field.name).copy_(getattr(other, field.name))
+    before: torch.Tensor
 
     def follow(self, parents: torch.Tensor, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Position, tokens and slots one token later.
+        """What every state holds, one token later.
 
         Args:
             parents: (rows, beams) int64, the beam that each goes on from.
@@ -56,14 +50,19 @@ class State:
             "position": place,
             "tokens": take(self.tokens, parents).index_copy_(2, place, tokens[..., None]),
             "slots": take(self.slots, parents).index_copy_(2, place, own[..., None]),
+            "before": self.before,
         }
 
 
 class Search(Protocol):
     """A way to choose tokens; its states are of a kind of its own."""
 
-    def begin(self, rows: int, device: torch.device) -> Any:
-        """The state before the first step."""
+    def begin(self, before: torch.Tensor) -> Any:
+        """The state before the first step.
+
+        Args:
+            before: (rows, length) int64, what comes before the output; its last token is the first that is read.
+        """
 
     def advance(self, state: Any, logits: torch.Tensor, width: int, forced: int | None) -> Any:
         """The state one token later; ``logits`` is (rows * beams, vocabulary), in any precision."""
@@ -92,11 +91,10 @@ class Greedy:
 
     rules: Rules
 
-    def begin(self, rows: int, device: torch.device) -> GreedyState:
-        """The decoder's start token."""
-        tokens, slots = _first(self.rules, rows, device)
-        ended = torch.zeros(rows, 1, dtype=torch.bool, device=device)
-        return GreedyState(position=_zero(device), tokens=tokens, slots=slots, ended=ended)
+    def begin(self, before: torch.Tensor) -> GreedyState:
+        """The last token before the output."""
+        ended = torch.zeros_like(before[:, :1], dtype=torch.bool)
+        return GreedyState(**_begin(self.rules, before), ended=ended)
 
     def advance(self, state: GreedyState, logits: torch.Tensor, width: int, forced: int | None) -> GreedyState:
         """Add the likeliest token to each sequence, or pad where it has ended."""
@@ -147,20 +145,18 @@ class Beams:
         powers = [float(length) ** rules.length_penalty if length else 1.0 for length in lengths]
         self._powers = torch.tensor(powers, device=device)
 
-    def begin(self, rows: int, device: torch.device) -> BeamState:
-        """All beams hold the start token, and only the first counts: the others would say the same."""
-        beams = self.rules.beams
-        tokens, slots = _first(self.rules, rows, device)
-        scores = torch.full((rows, beams), NEVER, device=device)
+    def begin(self, before: torch.Tensor) -> BeamState:
+        """All beams hold the same token, and only the first counts: the others would say the same."""
+        common = _begin(self.rules, before)
+        tokens, first = common["tokens"], common["position"]
+        scores = torch.full(tokens.shape[:2], NEVER, device=tokens.device)
         return BeamState(
-            position=_zero(device),
-            tokens=tokens,
-            slots=slots,
-            scores=scores.index_fill(1, _zero(device), 0.0),
+            **common,
+            scores=scores.index_fill(1, first, 0.0),
             ended=tokens.clone(),
             ended_scores=scores,
-            is_ended=torch.zeros(rows, beams, dtype=torch.bool, device=device),
-            open=torch.ones(rows, 1, dtype=torch.bool, device=device),
+            is_ended=torch.zeros_like(scores, dtype=torch.bool),
+            open=torch.ones_like(scores[:, :1], dtype=torch.bool),
         )
 
     def advance(self, state: BeamState, logits: torch.Tensor, width: int, forced: int | None) -> BeamState:
@@ -210,7 +206,8 @@ def constrain(scores: torch.Tensor, rules: Rules, state: State, width: int, forc
     if forced is not None:
         force_token(scores, forced)
     else:
-        rules.apply(scores, state.tokens.flatten(0, 1), state.position, width)
+        before = state.before.repeat_interleave(rules.beams, 0)
+        rules.apply(scores, state.tokens.flatten(0, 1), state.position, width, before)
 
 
 def best_continuations(
@@ -250,13 +247,9 @@ def take(tensor: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
     return tensor.gather(1, beams[..., None].expand(*beams.shape, tensor.shape[2]))
 
 
-def _first(rules: Rules, rows: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    tokens = torch.full((rows, rules.beams, rules.max_length), rules.pad, device=device)
+def _begin(rules: Rules, before: torch.Tensor) -> dict[str, torch.Tensor]:
+    tokens = before.new_full((len(before), rules.beams, rules.max_length), rules.pad)
     slots = torch.full_like(tokens, -1)
-    tokens[..., 0] = rules.start
-    slots[..., 0] = torch.arange(rules.beams, device=device)
-    return tokens, slots
-
-
-def _zero(device: torch.device) -> torch.Tensor:
-    return torch.zeros(1, dtype=torch.int64, device=device)
+    tokens[..., 0] = before[:, -1:]
+    slots[..., 0] = torch.arange(rules.beams, device=before.device)
+    return {"position": before.new_zeros(1), "tokens": tokens, "slots": slots, "before": before[:, :-1]}

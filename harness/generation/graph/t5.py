@@ -8,24 +8,25 @@ that is read is the same as with a reordered cache, and nothing is copied.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
-from harness.generation.graph.encoder import Encoder, FeedForward, Norm
+from harness.generation.graph.encoder import PIECE, Encoder, FeedForward, Norm
 from harness.generation.graph.known import require_known
 from harness.generation.graph.linear import join
+from harness.generation.graph.tensors import Tensors
 
 
 @dataclass(frozen=True, kw_only=True)
-class Memory:
+class Memory(Tensors):
     """What the steps of one batch look at.
 
     Args:
         keys: a layer each, (rows, heads, head_size, source_len), of the encoder's output.
-        values: a layer each, (rows, heads, source_len, head_size).
+        values: likewise.
         padding: (rows, 1, 1, source_len), 0 or ``-inf``.
         own_keys: a layer each, (rows, heads, places * beams, head_size), of the tokens so far.
         own_values: likewise.
@@ -36,21 +37,6 @@ class Memory:
     padding: torch.Tensor
     own_keys: tuple[torch.Tensor, ...]
     own_values: tuple[torch.Tensor, ...]
-
-    def select(self, rows: torch.Tensor) -> Memory:
-        """The memory of some rows: (kept,) int64."""
-
-        def of(tensors: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-            return tuple(tensor[rows] for tensor in tensors)
-
-        return replace(
-            self,
-            keys=of(self.keys),
-            values=of(self.values),
-            padding=self.padding[rows],
-            own_keys=of(self.own_keys),
-            own_values=of(self.own_values),
-        )
 
 
 class Layer:
@@ -63,7 +49,7 @@ class Layer:
         self.qkv = join([attention.q, attention.k, attention.v], rows=rows)
         self.output = join([attention.o], rows=rows)
         self.cross_query = join([reading.q], rows=rows)
-        self.cross_kv = join([reading.k, reading.v], rows=rows)
+        self.cross_kv = join([reading.k, reading.v], rows=PIECE)
         self.cross_output = join([reading.o], rows=rows)
         self.feed_forward = FeedForward(forward, rows)
 
@@ -107,33 +93,30 @@ class T5Decoder:
         """
         padding = torch.zeros(mask.shape, dtype=self._bias.dtype, device=mask.device)
         padding = padding.masked_fill_(mask == 0, -math.inf)[:, None, None]
-        read = self._encoder.read(sources, padding)
         rows, length = sources.shape
-        both = [layer.cross_kv(read).view(rows, length, 2, self._heads, -1) for layer in self._layers]
+        read = padding.new_zeros(len(self._layers), 2, rows, self._heads, self._size, length)
+        # On the CPU a few rows at a time, whose states stay in its caches, and no longer than the longest of them.
+        a_piece = rows if sources.is_cuda else max(1, PIECE // length)
+        for first in range(0, rows, a_piece):
+            piece = slice(first, first + a_piece)
+            longest = length if sources.is_cuda else int(mask[piece].sum(1).max())
+            states = self._encoder.read(sources[piece, :longest], padding[piece, ..., :longest])
+            for layer, kept in zip(self._layers, read, strict=True):
+                both = layer.cross_kv(states).view(-1, longest, 2, self._heads, self._size)
+                kept[:, piece, ..., :longest] = both.permute(2, 0, 3, 4, 1)
         shape = (rows, self._heads, self._places * self._beams, self._size)
         return Memory(
-            keys=tuple(pair[:, :, 0].permute(0, 2, 3, 1).contiguous() for pair in both),
-            values=tuple(pair[:, :, 1].transpose(1, 2).contiguous() for pair in both),
+            keys=tuple(keys for keys, _ in read),
+            values=tuple(values for _, values in read),
             padding=padding,
-            own_keys=tuple(read.new_zeros(shape) for _ in both),
-            own_values=tuple(read.new_zeros(shape) for _ in both),
+            own_keys=tuple(read.new_zeros(shape) for _ in self._layers),
+            own_values=tuple(read.new_zeros(shape) for _ in self._layers),
         )
 
     def step(
         self, memory: Memory, tokens: torch.Tensor, slots: torch.Tensor, position: torch.Tensor, width: int
     ) -> torch.Tensor:
-        """Read one token of each sequence.
-
-        Args:
-            memory: of this batch; the token's keys and values are written into it.
-            tokens: (rows, beams, places) int64, the sequences.
-            slots: (rows, beams, places) int64, which beam's place holds each token; -1 where there is none yet.
-            position: (1,) int64, the index of the token to read.
-            width: how many leading places are looked at; more than ``position``.
-
-        Returns:
-            (rows * beams, vocabulary), the logits of the next token.
-        """
+        """Read one token of each sequence; see `harness.generation.graph.loop.Decoder`."""
         rows, beams, _ = tokens.shape
         own = torch.arange(beams, device=tokens.device)
         written = position * beams + own
@@ -144,7 +127,7 @@ class T5Decoder:
             query, key, value = qkv.permute(2, 0, 3, 1, 4)
             keys = memory.own_keys[number].index_copy_(2, written, key)[:, :, : width * beams]
             values = memory.own_values[number].index_copy_(2, written, value)[:, :, : width * beams]
-            hidden = hidden + layer.output(_attend(query, keys.transpose(2, 3), values, bias))
+            hidden = hidden + layer.output(_attend(query, keys.transpose(2, 3), values.transpose(2, 3), bias))
             query = layer.cross_query(layer.cross_norm(hidden)).view(rows, beams, self._heads, -1).transpose(1, 2)
             read = _attend(query, memory.keys[number], memory.values[number], memory.padding)
             hidden = hidden + layer.cross_output(read)
@@ -176,6 +159,16 @@ def measure_scale(model: PreTrainedModel) -> float:
 
 
 def _attend(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """Attention without scaling, as T5 has it; (rows * beams, heads * head_size)."""
+    """Attention without scaling, as T5 has it.
+
+    Args:
+        query: (rows, heads, beams, head_size).
+        keys: (rows, heads, head_size, length).
+        values: likewise: with few queries this product is the fastest from there.
+        bias: broadcast to (rows, heads, beams, length).
+
+    Returns:
+        (rows * beams, heads * head_size).
+    """
     weights = torch.softmax(query.matmul(keys) + bias, -1)
-    return weights.matmul(values).transpose(1, 2).flatten(2).flatten(0, 1)
+    return values.matmul(weights.transpose(2, 3)).permute(0, 3, 1, 2).flatten(2).flatten(0, 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
+from harness import processes
 from harness.config import RlhfSettings, TrainingSettings
 from harness.data.rows import Row
 from harness.data.source import NEWSROOM, further_rows
@@ -77,6 +78,7 @@ def require_fit(course: Course) -> None:
         SettingsError: the reward cannot judge these rows.
         DataError: there are too few rows, or the pairs cannot be read.
     """
+    processes.require_one('The method "rlhf"', why="Its policy answers and learns in one process.")
     _plan(course.loaded.model, course)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def write_study(facts: Facts) -> str:
     """The whole report as Markdown."""
-    lines = [f"# {facts['name']}", ""]
+    lines = [f"# {escape(facts['name'])}", ""]
     if facts["contest"] is not None:
         for table in tabulate_study(facts):
             lines += [f"{escape(table.title)}:", "", *_write(table), ""]

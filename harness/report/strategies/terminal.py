@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table as Shown
 from rich.text import Text
 
+from harness.printable import printable_all
 from harness.report.strategies.tables import (
     LEGEND,
     say_single,
@@ -31,6 +32,7 @@ WORDS = ("reason", "better")
 
 def print_study(facts: Facts, console: Console) -> None:
     """Print each strategy's matrix and what became of the sentences; of several, the comparison as well."""
+    facts = printable_all(facts)
     for line in facts["lines"]:
         console.print(_render_line(facts, line, alone=facts["contest"] is None))
     if facts["contest"] is not None:

@@ -1,22 +1,42 @@
-"""Small random T5 models, in which nothing is likely and so everything happens."""
+"""Small random T5 and causal models, in which nothing is likely and so everything happens."""
 
 from __future__ import annotations
 
 import torch
-from transformers import MT5Config, MT5ForConditionalGeneration, PreTrainedModel, T5Config, T5ForConditionalGeneration
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MT5Config,
+    MT5ForConditionalGeneration,
+    PreTrainedModel,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from harness.config import GenerationSettings
 from harness.generation.engine import Resolved, resolve_settings
 from harness.tasks.task import EncodedRow
 
+T5_SHAPE = {
+    "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0,
+}  # fmt: skip
+LLAMA_SHAPE = {
+    "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "initializer_range": 0.3,
+}  # fmt: skip
+GPT2_SHAPE = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64, "initializer_range": 0.3}
 KINDS = {
-    "t5": (T5Config, T5ForConditionalGeneration, {"feed_forward_proj": "relu"}),
+    "llama": (LlamaConfig, LlamaForCausalLM, LLAMA_SHAPE),
+    "gpt2": (GPT2Config, GPT2LMHeadModel, GPT2_SHAPE),
+    "t5": (T5Config, T5ForConditionalGeneration, {**T5_SHAPE, "feed_forward_proj": "relu"}),
     "t5 gated, untied": (
         T5Config,
         T5ForConditionalGeneration,
-        {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+        {**T5_SHAPE, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
     ),
-    "mt5": (MT5Config, MT5ForConditionalGeneration, {}),
+    "mt5": (MT5Config, MT5ForConditionalGeneration, T5_SHAPE),
 }
 
 
@@ -27,12 +47,6 @@ def make_model(seed: int, *, vocabulary: int = 150, kind: str = "t5", sharpness:
     torch.manual_seed(seed)
     config = config_class(
         vocab_size=vocabulary,
-        d_model=32,
-        d_kv=8,
-        d_ff=64,
-        num_layers=2,
-        num_heads=4,
-        decoder_start_token_id=0,
         pad_token_id=0,
         eos_token_id=1,
         **more,

@@ -11,28 +11,31 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.config import load_experiment
+from harness.config import ModelSettings, load_experiment
 from harness.data.source import load_splits
 from harness.errors import SettingsError
 from harness.fingerprint import hash_weights
 from harness.forms.encoder_decoder import EncoderDecoder
 from harness.generation.agreement import Agreement, compare_outputs
 from harness.generation.graph import engine, loop
+from harness.generation.graph.causal import PromptMemory
 from harness.generation.graph.search import State
+from harness.generation.graph.t5 import Memory
 from harness.generation.transformers_engine import generate as reference
-from harness.models.loading import LoadedModel
+from harness.models.loading import LoadedModel, load_model
 from harness.tasks.summarization import SUMMARIZATION
+from tests.forms.causal_models import make_causal
 from tests.generation.graph.random_models import KINDS, make_model, make_sources, resolve
 from tests.small import encode_rows
 
-WAYS = {"walk": loop.walk, "replay": loop.replay}
+WAYS = {"walk": loop.Walk, "replay": loop.Replay}
 """Eager steps, and steps in the same memory as a GPU replays them."""
 
 
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each way to take the steps."""
-    monkeypatch.setattr(loop, "walk", WAYS[request.param])
+    monkeypatch.setattr(engine, "Walk", WAYS[request.param])
     name: str = request.param
     return name
 
@@ -73,18 +76,30 @@ def beam_settings(draw: Callable[..., Any]) -> dict[str, Any]:
     kind=st.sampled_from(sorted(KINDS)),
     vocabulary=st.sampled_from([40, 150, 300]),
     sharpness=st.sampled_from([1.0, 2.0, 3.0]),
-    rows=st.integers(1, 5),
+    rows=st.integers(1, 7),
+    batch_size=st.integers(1, 5),
     way=st.sampled_from(sorted(WAYS)),
 )
 def test_random_models_write_the_same_tokens(
-    seed: int, chosen: dict[str, Any], kind: str, vocabulary: int, sharpness: float, rows: int, way: str
+    seed: int,
+    chosen: dict[str, Any],
+    kind: str,
+    vocabulary: int,
+    sharpness: float,
+    rows: int,
+    batch_size: int,
+    way: str,
 ) -> None:
     """Whatever the lengths, beams, penalties, stopping, n-grams and forced tokens; in float64 nothing may differ."""
     model = make_model(seed, vocabulary=vocabulary, kind=kind, sharpness=sharpness)
+    if not model.config.is_encoder_decoder:
+        chosen = {name: value for name, value in chosen.items() if name != "forced_bos_token_id"}
+        chosen["no_repeat_ngram_size"] = {1: 2}.get(chosen["no_repeat_ngram_size"], chosen["no_repeat_ngram_size"])
     resolved = resolve(model, **chosen)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "walk", WAYS[way])
-        ours, theirs = write_both(model, make_sources(seed, rows, vocabulary=vocabulary), resolved)
+        patch.setattr(engine, "Walk", WAYS[way])
+        sources = make_sources(seed, rows, vocabulary=vocabulary)
+        ours, theirs = write_both(model, sources, resolved, batch_size=batch_size)
     assert ours == theirs
 
 
@@ -107,19 +122,33 @@ def plant_swapped_memory(patch: pytest.MonkeyPatch) -> None:
 
 def plant_unmasked_sources(patch: pytest.MonkeyPatch) -> None:
     """Padding of a source is read like text."""
-    right = loop.decode
-    patch.setattr(engine, "decode", lambda *arguments: right(*arguments[:4], torch.ones_like(arguments[4])))
+    right = loop.Walk.decode
+    patch.setattr(loop.Walk, "decode", lambda self, sources, mask: right(self, sources, torch.ones_like(mask)))
 
 
-@pytest.mark.parametrize("plant", [plant_unfollowed_slots, plant_swapped_memory, plant_unmasked_sources])
-def test_planted_bugs_are_seen(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def plant_stale_memory(patch: pytest.MonkeyPatch) -> None:
+    """A batch that takes over the captured steps of the one before does not take its own sources along."""
+    patch.setattr(engine, "Walk", loop.Replay)
+    patch.setattr(Memory, "assign", lambda *_: None)
+    patch.setattr(PromptMemory, "assign", lambda *_: None)
+
+
+PLANTS = [plant_unfollowed_slots, plant_swapped_memory, plant_unmasked_sources, plant_stale_memory]
+
+
+@pytest.mark.parametrize("kind", ["t5", "llama"])
+@pytest.mark.parametrize("plant", PLANTS)
+def test_planted_bugs_are_seen(
+    plant: Callable[[pytest.MonkeyPatch], None], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The test above has teeth: with a bug in the caches or the mask some rows differ."""
     plant(monkeypatch)
     chosen = {"num_beams": 3, "max_length": 20, "early_stopping": True, "eos_token_id": [1, 3, 7, 9, 11]}
     different = 0
     for seed in range(4):
-        model = make_model(seed, vocabulary=40, sharpness=2.0)
-        ours, theirs = write_both(model, make_sources(seed, 8, vocabulary=40), resolve(model, **chosen), batch_size=8)
+        model = make_model(seed, vocabulary=40, kind=kind, sharpness=2.0)
+        rows = make_sources(seed, 16, vocabulary=40, longest=6)
+        ours, theirs = write_both(model, rows, resolve(model, **chosen), batch_size=4)
         different += ours != theirs
     assert different
 
@@ -143,6 +172,20 @@ def test_the_embedded_model_writes_the_same_tokens(
     assert ours == theirs
     assert len({tuple(tokens) for tokens in ours}) > 6
     assert hash_weights(tiny_t5.model) == before
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+def test_the_embedded_causal_model_writes_the_same_tokens(way: str, beams: int) -> None:
+    """Prompts of a task, in float32 with real weights; the model itself is not changed."""
+    loaded = load_model(ModelSettings(name="tiny-llama"), auto_class="AutoModelForCausalLM")
+    form = make_causal(data__train_rows=8)
+    rows = form.encode(load_splits(form.experiment.data, SUMMARIZATION).train, loaded)
+    resolved = resolve(loaded.model, num_beams=beams, min_length=5, max_length=24, no_repeat_ngram_size=3)
+    before = hash_weights(loaded.model)
+    ours, theirs = write_both(loaded.model, rows, resolved, batch_size=3)
+    assert ours == theirs
+    assert len({tuple(tokens) for tokens in ours}) > 4
+    assert hash_weights(loaded.model) == before
 
 
 @pytest.mark.slow
@@ -183,6 +226,21 @@ def test_other_models_are_refused(tiny_t5: LoadedModel) -> None:
         engine.generate.refuse(wrapped, {})
     model.config = replace_kind(model.config, "longt5")
     with pytest.raises(SettingsError, match="is a longt5"):
+        engine.generate.refuse(model, {})
+
+
+def test_what_a_causal_model_may_not_have_is_refused() -> None:
+    """Attention that takes no mask of ours, positions that depend on the batch, and a forced first token are named."""
+    model = make_model(0, kind="llama")
+    engine.generate.refuse(model, {})
+    with pytest.raises(SettingsError, match="a first token is forced, and the model is causal"):
+        engine.generate.refuse(model, {"forced_bos_token_id": 3})
+    model.model.rotary_emb.rope_type = "dynamic"
+    with pytest.raises(SettingsError, match='has rotary positions of type "dynamic"'):
+        engine.generate.refuse(model, {})
+    model = make_model(0, kind="gpt2")
+    model.config._attn_implementation = "flash_attention_2"
+    with pytest.raises(SettingsError, match="attends by flash_attention_2"):
         engine.generate.refuse(model, {})
 
 

@@ -28,19 +28,21 @@ def make_rules(**changes: object) -> Rules:
     size=st.integers(1, 4),
     minimum=st.integers(0, 20),
     slack=st.integers(0, 5),
+    known=st.integers(0, 15),
 )
 def test_forbidden_tokens_are_those_of_transformers(
-    seed: int, length: int, size: int, minimum: int, slack: int
+    seed: int, length: int, size: int, minimum: int, slack: int, known: int
 ) -> None:
-    """N-grams that would repeat and an EOS that would come too early, however many places are looked at."""
+    """N-grams that would repeat and an EOS that would come too early; any number of places, and a prompt before."""
+    known = min(known, length - 1)
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(0, 4, (3, length + slack), generator=generator)
     scores = torch.randn(3, 6, generator=generator)
     expected = NoRepeatNGramLogitsProcessor(size)(tokens[:, :length], scores.clone())
     expected = MinLengthLogitsProcessor(minimum, torch.tensor([1]))(tokens[:, :length], expected)
     ours = scores.clone()
-    rules = make_rules(no_repeat_ngram_size=size, min_length=minimum)
-    rules.apply(ours, tokens, torch.tensor([length - 1]), length + slack)
+    rules = make_rules(no_repeat_ngram_size=size, min_length=minimum - known)
+    rules.apply(ours, tokens[:, known:], torch.tensor([length - 1 - known]), length - known + slack, tokens[:, :known])
     assert torch.equal(ours, expected)
 
 

@@ -1,0 +1,87 @@
+"""What of a checkpoint could run code when it is read, or would never be read to its end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import transformers
+from transformers import CONFIG_MAPPING
+from transformers.utils import cached_file
+
+from harness.config import ModelSettings
+from harness.errors import ModelError
+from harness.models.locate import Place
+
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
+"""Endings of files of weights that are pickles: to unpack one is to run what stands in it."""
+MOST_LAYERS = 1_000
+"""Of the models that there are, none has more than a few hundred."""
+
+
+def require_trust(place: Place, settings: ModelSettings) -> None:
+    """Make sure that nothing of a checkpoint runs, or that the settings allow it.
+
+    Python that comes with a checkpoint is refused only where transformers has no class of its own to use instead.
+
+    Raises:
+        ModelError: the checkpoint brings Python, or weights in a pickle alone, or more layers than anything has.
+    """
+    config = _read(place, settings, "config.json")
+    _require_layers(config, settings.name)
+    foreign = tuple(_find_python(config, _read(place, settings, "tokenizer_config.json")))
+    if foreign and not settings.trust_remote_code:
+        raise ModelError(
+            f'The checkpoint "{settings.name}" brings Python of its own ({"; ".join(foreign)}).',
+            why="It would run here, and could do all that you can do.",
+            fix="Use a checkpoint of a kind that transformers knows. If you have read that code, pin model.revision, "
+            "and set model.trust_remote_code = true.",
+        )
+    if not settings.allow_pickle and (pickled := _find_pickles(Path(place.path))):
+        raise ModelError(
+            f'The checkpoint "{settings.name}" has its weights in {", ".join(pickled)} and not in safetensors.',
+            why="That is a pickle: to unpack one can run what stands in it.",
+            fix="Save it anew with save_pretrained. If you know where it comes from, set model.allow_pickle = true; "
+            "torch then unpacks nothing but tensors.",
+        )
+
+
+def _require_layers(config: Mapping[str, Any], name: str) -> None:
+    """Layers are made one by one, before any weight is looked at."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            _require_layers(value, name)
+        elif "layer" in key and isinstance(value, int) and value > MOST_LAYERS:
+            raise ModelError(
+                f'The config of "{name}" says {key} = {value}; no more than {MOST_LAYERS:,} layers are made.',
+                why="To make them would take longer than anybody waits.",
+                fix="Restore config.json as it came with the weights.",
+            )
+
+
+def _find_python(config: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[str]:
+    """The places where a checkpoint names classes that only its own Python has."""
+    if config.get("auto_map") and config.get("model_type") not in CONFIG_MAPPING:
+        yield f"auto_map in config.json: {config['auto_map']!r:.200}"
+    if rules.get("auto_map") and not hasattr(transformers, str(rules.get("tokenizer_class"))):
+        yield f"auto_map in tokenizer_config.json: {rules['auto_map']!r:.200}"
+
+
+def _read(place: Place, settings: ModelSettings, name: str) -> dict[str, Any]:
+    """A JSON file of a checkpoint; nothing where there is none that can be read: loading says why."""
+    try:
+        path = cached_file(place.path, name, revision=settings.revision, local_files_only=place.local)
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _find_pickles(folder: Path) -> list[str]:
+    """The pickled weights of a folder that has no others."""
+    if any(any(folder.glob(pattern)) for pattern in WEIGHTS):
+        return []
+    return sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))

@@ -1,0 +1,138 @@
+"""The tables of a sweep, made from its facts; every format shows the same ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.metrics.metric import Table
+from harness.report.wording import say_bytes, say_count, say_number
+
+if TYPE_CHECKING:
+    from harness.report.facts import Facts
+
+SIGNS = {"best": "★ best", "not told apart": "= best", "behind": "", None: "?"}
+"""How a candidate stands to the one with the best mean."""
+LEGEND = (
+    "Tuned: the mean over the seeds. The interval of delta (tuned less base) is over rows and seeds. ★ has the best "
+    "mean of its task; = is not told apart from it, all pairs tested together (sign flips, max-T); ? was not compared; "
+    "what has no sign is really behind. s: seconds of a cell. Trained: weights that were allowed to move. On disk: "
+    "what is stored beside the base. Cell: its folder."
+)
+SCORES = ("model", "method", "seeds", "base", "tuned", "delta", "interval", "outcome", "standing")
+COST = ("model", "method", "s", "trained", "memory", "on disk", "cell")
+
+
+def tabulate_task(task: Facts) -> Table:
+    """What each model came to with each method."""
+    rows = [
+        (
+            line["model"],
+            line["method"],
+            str(len(line["seeds"])),
+            say_number(line["base"]),
+            say_number(line["tuned"]),
+            say_number(line["delta"], sign="+"),
+            say_interval(line["interval"]),
+            line["outcome"],
+            SIGNS[line["standing"]],
+        )
+        for line in task["lines"]
+    ]
+    better = "less is better" if task["lower_is_better"] else "more is better"
+    return Table(
+        title=f"{task['task']}: {task['headline']}, {task['rows']} rows, {better}", columns=SCORES, rows=tuple(rows)
+    )
+
+
+def tabulate_cost(task: Facts) -> Table:
+    """What each candidate took: a cell's seconds and bytes."""
+    rows = [
+        (
+            line["model"],
+            line["method"],
+            f"{line['seconds'] / len(line['seeds']):.3g}",
+            say_count(line["trainable_parameters"]),
+            say_bytes(line["peak_bytes"]),
+            say_bytes(line["stored_bytes"]),
+            say_bytes(line["bytes"] // len(line["seeds"])),
+        )
+        for line in task["lines"]
+    ]
+    return Table(title=f"{task['task']}: what a cell took", columns=COST, rows=tuple(rows))
+
+
+def tabulate_pairs(task: Facts) -> Table:
+    """All pairs of candidates of a task."""
+    rows = [
+        (
+            f"{pair['one']} - {pair['other']}",
+            say_number(pair["delta"], sign="+"),
+            say_interval(pair["interval"]),
+            f"{pair['p_adjusted']:.4f}",
+            pair["better"] or "not told apart",
+        )
+        for pair in task["pairs"]
+    ]
+    return Table(
+        title=f"{task['task']}: pairs, p adjusted for all {len(rows)}; better at {task['level']:g}",
+        columns=("pair", "difference", "interval", "p (adj.)", "better"),
+        rows=tuple(rows),
+    )
+
+
+def tabulate_failed(facts: Facts) -> Table:
+    """The cells that are not done, with their last error."""
+    rows = [
+        (
+            entry["task"],
+            entry["model"],
+            entry["method"] or "every",
+            "every" if entry["seed"] is None else str(entry["seed"]),
+            str(entry["tries"]),
+            f"{entry['kind']}: {entry['message']}",
+        )
+        for entry in facts["failed"]
+    ]
+    return Table(title="Failed", columns=("task", "model", "method", "seed", "tries", "error"), rows=tuple(rows))
+
+
+def tabulate_unfit(facts: Facts) -> Table:
+    """What does not fit, and why."""
+    methods: dict[tuple[str, str, str], list[str]] = {}
+    for entry in facts["unfit"]:
+        methods.setdefault((entry["task"], entry["model"], entry["reason"]), []).append(entry["method"])
+    rows = [(task, model, ", ".join(named), reason) for (task, model, reason), named in methods.items()]
+    return Table(title="Does not fit", columns=("task", "model", "method", "reason"), rows=tuple(rows))
+
+
+def tabulate_sweep(facts: Facts) -> tuple[Table, ...]:
+    """All tables: scores and cost of each task, pairs, what failed, what does not fit."""
+    found = [make(task) for task in facts["tasks"] for make in (tabulate_task, tabulate_cost)]
+    found += [tabulate_pairs(task) for task in facts["tasks"] if task["pairs"]]
+    found += [tabulate_failed(facts)] if facts["failed"] else []
+    found += [tabulate_unfit(facts)] if facts["unfit"] else []
+    return tuple(found)
+
+
+def say_sweep(facts: Facts) -> str:
+    """How the sweep stands, in a sentence."""
+    cells, cost = facts["cells"], facts["cost"]
+    said = [f"{cells['done']} of {cells['all']} cells done"]
+    said += [f"{cells['failed']} failed"] if cells["failed"] else []
+    said += [f"{cells['unfit']} do not fit"] if cells["unfit"] else []
+    said += [f"{cells['retried']} were done after a failure"] if cells["retried"] else []
+    return f"{', '.join(said)}; {cost['seconds']:,.0f} s of work, {say_bytes(cost['bytes'])} on disk."
+
+
+def list_notes(facts: Facts) -> list[str]:
+    """What a reader must not miss, in sentences."""
+    notes = [f"{task['task']}: {note}" for task in facts["tasks"] for note in task["notes"]]
+    if len(facts["devices"]) > 1:
+        notes.append(f"Cells ran on several kinds of device, which round differently: {'; '.join(facts['devices'])}.")
+    return notes
+
+
+def say_interval(ends: list[float | None]) -> str:
+    """Both ends with one decimal; a dash where there is no interval."""
+    low, high = ends
+    return "-" if low is None or high is None else f"{low:.1f} … {high:.1f}"

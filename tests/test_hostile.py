@@ -1,0 +1,261 @@
+"""What comes from outside runs nothing, leaves no folder, and fills no memory; what refuses it names what allows it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shutil
+from importlib import resources
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import conftest
+from harness.baselines import newest_run, prune, read_baseline
+from harness.config import DataSettings, ModelSettings
+from harness.data.files import read_path
+from harness.errors import DataError, ModelError, UsageError
+from harness.models.architecture import read_architecture
+from harness.models.loading import load_model
+from harness.places import place_inside
+from harness.printable import UNSAFE, printable, printable_all
+from harness.report.markdown import escape
+from harness.report.templating import fill
+from harness.settings import why_unsafe
+from harness.tasks.summarization import SUMMARIZATION
+
+BAD_NAMES = [
+    "", ".", "..", "../x", "/etc", "a/b", "a\\b", "a\0b", "CON", "con.txt", "nul", "LPT1", "a.", "-rf", ".git", "a b",
+    "a\n", "x" * 101, "\uff58", "\u0430pple", "é", "e\u0301", "a\u202eb", "~", "$HOME", "a:b", "*",
+]  # fmt: skip
+PICKLE = b"cos\nsystem\n(S'touch attacked'\ntR."
+"""Unpacked, it makes a file."""
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A copy of the embedded model."""
+    folder = tmp_path / "model"
+    shutil.copytree(Path(str(resources.files("harness"))) / "models" / "tiny-t5", folder)
+    return folder
+
+
+def change_json(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
+
+
+def load(folder: Path, **settings: object) -> None:
+    model = ModelSettings.model_validate({"name": str(folder), **settings})
+    read_architecture(model)
+    load_model(model, auto_class="AutoModelForSeq2SeqLM")
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_name_that_leads_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
+    """Dots, separators, devices, look-alikes and long names, wherever a name becomes a folder."""
+    for use in (
+        lambda: place_inside(tmp_path, name, "an experiment"),
+        lambda: read_baseline(tmp_path, name),
+        lambda: newest_run(tmp_path, name),
+    ):
+        with pytest.raises(UsageError, match="is no name of an experiment"):
+            use()
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(st.text(max_size=120))
+def test_safe_name_is_one_part_of_a_path(name: str) -> None:
+    """Whatever is allowed is its own last part, in ASCII, and no hidden file."""
+    if why_unsafe(name) is None:
+        assert Path("a", name).parts == ("a", name)
+        assert name.isascii()
+        assert name[0] != "."
+
+
+def test_link_is_refused_and_pruned_as_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a link leads to is neither read as a baseline nor removed with it."""
+    monkeypatch.delenv("CI", raising=False)
+    other, baselines = tmp_path / "other", tmp_path / "baselines"
+    other.mkdir()
+    (other / "kept").write_text("", encoding="utf-8")
+    baselines.mkdir()
+    (baselines / "x").symlink_to(other)
+    with pytest.raises(UsageError, match=r"x is a link to .*other"):
+        read_baseline(baselines, "x")
+    assert prune(baselines, set(), force=True) == [baselines / "x"]
+    assert (other / "kept").exists()
+    assert not (baselines / "x").is_symlink()
+
+
+def test_python_of_a_checkpoint_runs_only_where_it_is_allowed(checkpoint: Path, tmp_path: Path) -> None:
+    """Refused with the setting that allows it, before anything is imported; with it, it runs."""
+    mark = tmp_path / "attacked"
+    (checkpoint / "own.py").write_text(
+        f"open({str(mark)!r}, 'w').close()\nfrom transformers import T5Config\nclass Own(T5Config):\n"
+        "    model_type = 'own'\n",
+        encoding="utf-8",
+    )
+    change_json(checkpoint / "config.json", model_type="own", auto_map={"AutoConfig": "own.Own"})
+    with pytest.raises(ModelError, match=r"auto_map in config\.json.*model\.trust_remote_code = true"):
+        load(checkpoint)
+    assert not mark.exists()
+    with pytest.raises(ModelError, match="cannot be loaded"):  # no model is registered for it
+        load(checkpoint, trust_remote_code=True)
+    assert mark.exists()
+
+
+def test_python_of_a_tokenizer_is_refused(checkpoint: Path) -> None:
+    """Where transformers has no tokenizer of that name; where it has one, that is used and nothing else."""
+    rules = checkpoint / "tokenizer_config.json"
+    change_json(rules, auto_map={"AutoTokenizer": ["own.Own", None]})
+    load(checkpoint)
+    change_json(rules, tokenizer_class="OwnTokenizer")
+    with pytest.raises(ModelError, match=r"auto_map in tokenizer_config\.json.*model\.trust_remote_code = true"):
+        load(checkpoint)
+
+
+def test_pickled_weights_are_read_only_where_that_is_allowed(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the setting tensors come out of the pickle, and what it would run besides does not."""
+    from safetensors.torch import load_file  # noqa: PLC0415
+
+    monkeypatch.chdir(tmp_path)
+    torch.save(load_file(checkpoint / "model.safetensors"), checkpoint / "pytorch_model.bin")
+    (checkpoint / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"pytorch_model\.bin.*model\.allow_pickle = true"):
+        load(checkpoint)
+    load(checkpoint, allow_pickle=True)
+    (checkpoint / "pytorch_model.bin").write_bytes(PICKLE)
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load(checkpoint, allow_pickle=True)
+    assert not (tmp_path / "attacked").exists()
+
+
+def test_config_of_endless_layers_is_refused(checkpoint: Path) -> None:
+    """Found by fuzzing: layers are made one by one before any weight is looked at."""
+    change_json(checkpoint / "config.json", num_decoder_layers=2**63)
+    with pytest.raises(ModelError, match="num_decoder_layers = 9223372036854775808"):
+        load(checkpoint)
+
+
+def rows_of(path: Path, **limits: int) -> int:
+    settings = DataSettings.model_validate({"limits": limits})
+    return sum(1 for _ in read_path(path, settings, SUMMARIZATION, split="train"))
+
+
+RECORDS = [{"document": "a" * 30, "summary": "b"} for _ in range(5)]
+LINES = "".join(json.dumps(record) + "\n" for record in RECORDS)
+
+
+@pytest.mark.parametrize("name", ["r.jsonl", "r.csv", "r.tsv", "r.json", "r.jsonl.gz", "r.parquet"])
+@pytest.mark.parametrize(
+    ("limit", "low", "enough"), [("rows", 4, 5), ("row_characters", 30, 99), ("file_bytes", 40, 9999)]
+)
+def test_source_beyond_a_limit_is_refused_by_its_name(
+    name: str, limit: str, low: int, enough: int, tmp_path: Path
+) -> None:
+    """Of every format: one more than allowed is refused with the setting that raises the limit, and as many pass."""
+    path = tmp_path / name
+    cells = {"r.csv": ",", "r.tsv": "\t"}
+    if name in cells:
+        lines = [cells[name].join(record.values()) for record in RECORDS]
+        path.write_text("\n".join([cells[name].join(RECORDS[0]), *lines]) + "\n", encoding="utf-8")
+    elif name == "r.json":
+        path.write_text(json.dumps(RECORDS), encoding="utf-8")
+    elif name == "r.parquet":
+        from pyarrow import Table, parquet  # noqa: PLC0415
+
+        parquet.write_table(Table.from_pylist(RECORDS), path)
+    else:
+        path.write_bytes(gzip.compress(LINES.encode()) if name.endswith(".gz") else LINES.encode())
+    limit = "document_bytes" if (name, limit) == ("r.json", "file_bytes") else limit
+    with pytest.raises(DataError, match=rf"the limit is {low}.*raise data\.limits\.{limit}"):
+        rows_of(path, **{limit: low})
+    assert rows_of(path, **{limit: enough}) == 5
+
+
+def test_bomb_is_refused_while_it_is_unpacked(tmp_path: Path) -> None:
+    """A small packed file of one endless line, and a Parquet file whose text stands once for every row."""
+    from pyarrow import Table, parquet  # noqa: PLC0415
+
+    bomb = tmp_path / "bomb.jsonl.gz"
+    bomb.write_bytes(gzip.compress(b" " * 50_000_000, 9))
+    assert bomb.stat().st_size < 60_000
+    with pytest.raises(DataError, match=r"data\.limits\.row_characters"):
+        rows_of(bomb)
+    with pytest.raises(DataError, match=r"data\.limits\.file_bytes"):
+        rows_of(bomb, file_bytes=1_000_000)
+    table = Table.from_pylist([{"document": "a" * 100_000, "summary": "b"}] * 2_000)
+    parquet.write_table(table, tmp_path / "bomb.parquet")
+    assert (tmp_path / "bomb.parquet").stat().st_size < 1_000_000
+    with pytest.raises(DataError, match=r"data\.limits\.row_characters"):
+        rows_of(tmp_path / "bomb.parquet", row_characters=50_000)
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_deep_json_is_no_traceback(depth: int, tmp_path: Path) -> None:
+    """As deep as Python goes, and deeper."""
+    for name in ("r.json", "r.jsonl"):
+        (tmp_path / name).write_text('{"document":' * depth + "1" + "}" * depth, encoding="utf-8")
+        with pytest.raises(DataError):
+            rows_of(tmp_path / name)
+
+
+def test_pickled_data_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what it is, and nothing of it runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.pkl").write_bytes(PICKLE)
+    with pytest.raises(DataError, match="is a pickle"):
+        rows_of(tmp_path / "rows.pkl")
+    assert not (tmp_path / "attacked").exists()
+
+
+@given(st.text())
+def test_printable_text_commands_no_terminal(text: str) -> None:
+    """No control character is left but tab and line feed, nothing reorders a line, and other texts stay."""
+    shown = printable(text)
+    assert not UNSAFE.search(shown)
+    assert all(character.isprintable() or character.isspace() or ord(character) > 127 for character in shown)
+    assert UNSAFE.search(text) or shown == text
+    assert json.loads(printable(json.dumps([text], ensure_ascii=False))) == [text]
+
+
+def test_texts_are_spelled_out_wherever_they_are_shown() -> None:
+    """On terminals, in errors, in Markdown and in HTML; marks of direction that Arabic needs stay."""
+    attack = "\x1b[2J\u202eevil\x9b1m\u200f"
+    plain = "\\u001b[2J\\u202eevil\\u009b1m\u200f"
+    assert printable_all({"a": [attack, 1]}) == {"a": [plain, 1]}
+    assert plain in str(DataError(attack, fix=""))
+    assert escape(attack).replace("\\\\", "\\").replace("\\[", "[") == plain
+    page = fill(
+        "notebook.html", {"title": attack, "outcome": "", "headline": "", "lines": (), "findings": (), "notes": ()}
+    )
+    assert plain in page
+
+
+def test_telemetry_of_all_dependencies_is_off() -> None:
+    """The variables are set before any library is imported, and the libraries that tell say so."""
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    assert conftest.TELEMETRY.items() <= dict(os.environ).items()
+    assert constants.HF_HUB_DISABLE_TELEMETRY
+    assert constants.HF_HUB_OFFLINE
+
+
+def test_workflows_name_actions_by_commit_and_may_only_read() -> None:
+    """Ours, and the one that a new project gets; a tag can be moved to other code."""
+    root = Path(conftest.__file__).parent
+    files = [*(root / ".github/workflows").glob("*.yml"), root / "harness/project/workflow.yml.in", root / "action.yml"]
+    assert len(files) > 3
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        for action in re.findall(r"uses:\s*(\S+)", text):
+            assert action.startswith(".") or re.search(r"@[0-9a-f]{40}$", action), (file, action)
+        if file.name != "action.yml":
+            assert re.search(r"^permissions:\n  contents: read\n(?! )", text, re.MULTILINE), file
