@@ -1,7 +1,8 @@
-"""Folders that appear whole or not at all, and locks around them."""
+"""Folders and files that appear whole or not at all, and locks around them."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
 from harness.errors import UsageError
 
@@ -33,10 +35,52 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         if folder.exists():
             folder.rename(old)
         fresh.rename(folder)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror}.", fix="Choose another folder.") from error
+    except Exception as error:
+        if not failed_to_write(error):
+            raise
+        raise unwritable(folder, error) from error
     finally:
         recover(folder)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that appears whole or not at all; what it replaces stays until then.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    fresh = _beside(path, f"{os.getpid()}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fresh.write_bytes(content)
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def failed_to_write(error: Exception) -> bool:
+    """Whether an error means that a file could not be written; torch and safetensors have errors of their own."""
+    return isinstance(error, OSError | SafetensorError) or (
+        isinstance(error, RuntimeError) and "inline_container" in str(error)
+    )
+
+
+def unwritable(place: Path, error: Exception) -> UsageError:
+    """The error that says that a place cannot be written, why, and what to do about it."""
+    full = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    if isinstance(error, OSError):
+        reason, room = error.strerror or str(error), error.errno in full
+    else:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        room = "No space left" in reason or _is_full(place)
+    return UsageError(
+        f"{place} cannot be written: {reason.rstrip('.')}.",
+        why="Nothing half-written was left." if room else "",
+        fix="Make room on that disk, or choose another folder." if room else "Choose another folder.",
+    )
 
 
 def recover(folder: Path) -> None:
@@ -68,11 +112,22 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
             f"Another process is at work in {folder}.", fix="Wait until it has ended, or choose another folder."
         ) from None
     except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror}.", fix="Choose another folder.") from error
+        raise unwritable(folder, error) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether another process is at work in ``folder``, as `locked` marks it."""
+    if not (folder / LOCK_FILE).is_file():
+        return False
+    try:
+        with locked(folder, wait=False):
+            return False
+    except UsageError:
+        return True
 
 
 @contextmanager
@@ -83,6 +138,12 @@ def locked_if_shared(folder: Path) -> Iterator[None]:
             yield
     else:
         yield
+
+
+def _is_full(place: Path) -> bool:
+    """Whether the disk of a place has less room than one small file takes."""
+    there = next(path for path in (place, *place.absolute().parents) if path.is_dir())
+    return shutil.disk_usage(there).free < 1 << 16
 
 
 def _beside(folder: Path, state: str) -> Path:

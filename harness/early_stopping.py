@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
 from harness import processes
 from harness.errors import SettingsError
 from harness.tasks.task import IGNORE_INDEX, Batch, Collator, Features
+
+LOSSES_FILE, BEST_FILE = "held_out.json", "best.safetensors"
 
 
 def hold_out(
@@ -79,15 +84,25 @@ class EarlyStopping(TrainerCallback):  # type: ignore[misc]  # the base class is
         self.losses.append(processes.by_first(lambda: self._measure(model)))
         best = min(range(len(self.losses)), key=self.losses.__getitem__)
         if best == len(self.losses) - 1:
-            self._best = {name: weight.detach().cpu().clone() for name, weight in _moving(model).items()}
+            self._best = {name: weight.detach().cpu().clone() for name, weight in list_moving(model).items()}
         if len(self.losses) - 1 - best >= self._patience:
             control.should_training_stop = True
 
     def restore(self, model: torch.nn.Module) -> None:
         """Give the model the weights of its best epoch."""
         with torch.no_grad():
-            for name, weight in _moving(model).items():
+            for name, weight in list_moving(model).items():
                 weight.copy_(self._best[name])
+
+    def write(self, place: Path) -> None:
+        """Write the losses so far and the best weights."""
+        (place / LOSSES_FILE).write_text(json.dumps(self.losses) + "\n", encoding="utf-8")
+        save_file({name: weight.contiguous() for name, weight in self._best.items()}, place / BEST_FILE)
+
+    def read(self, place: Path) -> None:
+        """Read what `write` wrote."""
+        self.losses = json.loads((place / LOSSES_FILE).read_text(encoding="utf-8"))
+        self._best = load_file(place / BEST_FILE)
 
     def _measure(self, model: torch.nn.Module) -> float:
         """The mean over all labels of the held-out rows, in nats; not a mean of batches."""
@@ -121,7 +136,7 @@ def count_labels(batch: Batch) -> int:
     return len(next(iter(batch.values())))
 
 
-def _moving(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+def list_moving(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Whatever training may change: weights that are not frozen, and buffers, as running means."""
     weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     return {**weights, **dict(model.named_buffers())}

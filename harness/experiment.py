@@ -24,8 +24,10 @@ from harness.metrics.scorer import Scorer
 from harness.models.locate import locate_model
 from harness.preparation import Audit, Say, parse_requirements, prepare, require_names
 from harness.probes import CheckReport, judge_checks, judge_speed
+from harness.progress import NOTHING, Unfinished
 from harness.requirements import Kind
-from harness.scoring import say_scores, score_arm, settle_engine, time_engine
+from harness.resuming import make_key
+from harness.scoring import recall_engine, say_scores, score_arm, settle_engine, time_engine
 from harness.spool import Spool, in_parts
 from harness.tasks import TASKS
 from harness.tasks.labels import LabelReport
@@ -94,18 +96,21 @@ def run(
     baselines: Path = DEFAULT_FOLDER,
     method: Method | None = None,
     audit: Audit | None = None,
+    unfinished: Unfinished | None = None,
     say: Say = lambda _: None,
 ) -> Run:
     """Fine-tune, score base and tuned on the same rows, compare them with each other and with the stored baseline.
 
     All that a user can get wrong is looked at before the model is trained, most of it before torch is imported.
-    Nothing is written.
+    Nothing is written but what is asked to be kept.
 
     Args:
         experiment: what to run.
         baselines: the folder of stored arms.
         method: your own way to fine-tune, in place of the experiment's.
         audit: runs the checks of the experiment's pipeline, for "every check must pass".
+        unfinished: where what is done is kept until ``unfinished.forget()``: after a kill, the same run goes on there
+            and ends with the same weights, outputs and scores.
         say: is told what happens, a line a stage.
 
     Raises:
@@ -128,11 +133,21 @@ def run(
     if method is None:
         require_fit(experiment, course)
     require_trainable(experiment, loaded, course)
+    progress = NOTHING
+    if unfinished is not None:
+        progress = unfinished.open(make_key(experiment, splits, loaded.identify(), method), say)
     # Resolved once, from the base: training may touch the tuned model's config.
     with clock.stage("engine"):
-        settings, choice = settle_engine(
-            experiment, loaded, form=form, scorer=ready.scorer, encoded=ready.evaluation, rows=splits.eval
+        settle = partial(
+            settle_engine,
+            experiment,
+            loaded,
+            form=form,
+            scorer=ready.scorer,
+            encoded=ready.evaluation,
+            rows=splits.eval,
         )
+        settings, choice = recall_engine(progress, settle)
         if choice:
             say(f"engine: {choice.engine} ({choice.found[choice.engine]})")
     score = partial(
@@ -145,15 +160,18 @@ def run(
         choice=choice,
     )
     with clock.stage("base"):
-        base_arm = score(experiment, "base", loaded)
+        base_arm = score(experiment, "base", loaded, progress=progress)
         say(f"base: {say_scores(base_arm)}")
     arms: list[Arm] = []
     histories: list[Trained] = []
     costs: list[Cost] = []
-    for seeded, tuned, trained, cost in tune_each_seed(experiment, loaded, course, method=method, clock=clock):
+    for seeded, tuned, trained, cost in tune_each_seed(
+        experiment, loaded, course, method=method, clock=clock, progress=progress
+    ):
         say(f"tuned: {say_losses(trained.losses)}{say_stop(trained.held_out_losses)}")
         with clock.stage("tuned"):
             asked = ask_as(trained, tuned, splits.eval)
+            asked["progress"] = progress.inside(f"seed-{seeded.training.seed}")
             arm = score(seeded, "tuned", tuned, method=name_method(experiment, method), **asked)
             say(f"tuned: {say_scores(arm)}{f' (seed {seeded.training.seed})' * (experiment.repeats > 1)}")
         arms.append(arm)

@@ -66,6 +66,14 @@ def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
+def hash_code() -> str:
+    """SHA-256 over the harness's own modules, 64 hex digits."""
+    home = Path(__file__).parent
+    return hash_list(
+        (path.relative_to(home).as_posix(), path.read_text("utf-8")) for path in sorted(home.rglob("*.py"))
+    )
+
+
 def describe_cpu() -> str:
     """The processor's name and the instructions that torch uses on it: they decide how sums are rounded."""
     import torch  # noqa: PLC0415

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.progress import NOTHING, Progress
 from harness.tasks.task import Collator, Features
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Lesson:
         smooths: whether ``loss`` smooths the labels itself, as the settings of the training say.
         groups: for each example the row it was made of; by default each is a row of its own.
         ordered: whether the examples stand in the order in which they are to be seen, and are not shuffled.
+        progress: where a training keeps what it has done, so that it goes on from there after a kill.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -36,6 +38,7 @@ class Lesson:
     smooths: bool = False
     groups: Sequence[int] | None = None
     ordered: bool = False
+    progress: Progress = NOTHING
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -247,6 +247,7 @@ def _try_run(config: pytest.Config) -> Run | HarnessError:
 
 
 def _run(config: pytest.Config) -> Run:
+    from harness.atomic import write_whole
     from harness.baselines import read_baseline
     from harness.checks.own import audit_experiment
     from harness.experiment import run
@@ -268,7 +269,7 @@ def _run(config: pytest.Config) -> Run:
         written = write_run(done, runs)
         append_summary(give_account(done))
         if changes:
-            (written / REVIEW_FILE).write_text(changes, encoding="utf-8")
+            write_whole(written / REVIEW_FILE, changes.encode())
     return done
 
 

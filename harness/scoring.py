@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +25,9 @@ from harness.generation.engine import Resolved
 from harness.generation.speed import SpeedRatio, measure_speed
 from harness.metrics.metric import Output
 from harness.metrics.scorer import Scorer
-from harness.spool import Spool, in_parts
+from harness.outputs import ROWS, predict_in_parts
+from harness.progress import NOTHING, Progress, say_age
+from harness.spool import Spool
 from harness.statistics import Evidence
 
 if TYPE_CHECKING:
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from harness.models.loading import LoadedModel
     from harness.tasks.task import EncodedRow
 
+ARM, AS_IT_CAME = "arm", "as-it-came.json"
 APPROXIMATED = 64
 """Rows on which the scores of an approximation are compared with the reference's."""
 Floats = NDArray[np.float64]
@@ -47,6 +53,7 @@ def score_arm(
     settings: Resolved,
     method: str | None = None,
     choice: Choice | None = None,
+    progress: Progress = NOTHING,
 ) -> Arm:
     """Make the outputs of the evaluation rows, score each, and write down what made them.
 
@@ -61,15 +68,21 @@ def score_arm(
         settings: the resolved settings, the same for both arms.
         method: how the weights were changed; nothing for the base.
         choice: how the engine was chosen, where it was.
+        progress: where what is done is kept, and was; under the weights, so that no other model's outputs are found.
     """
-    outputs = in_parts(partial(_predict_together, form, loaded, settings), splits.eval, encoded)
+    identity = loaded.identify()
+    kept = progress.inside(f"{role}-{identity.weights[:16]}")
+    if (place := kept.find(ARM)) is not None:
+        kept.say(f"{role}: scored already ({say_age(place)})")
+        return _read_kept(place)
+    outputs = predict_in_parts(partial(_predict_together, form, loaded, settings), splits.eval, encoded, kept)
     rounded = processes.by_first(lambda: _score(scorer, outputs, splits.eval))
     manifest = Manifest(
         experiment=experiment.name,
         role=role,
         task=experiment.task,
         method=method,
-        model=loaded.identify(),
+        model=identity,
         rows=hash_rows(splits.eval),
         inputs_cut=sum(row.input_cut for row in encoded),
         train_rows=hash_rows(splits.train) if role == "tuned" else None,
@@ -90,7 +103,22 @@ def score_arm(
         )
         for n, (row, output) in enumerate(zip(splits.eval, outputs, strict=True))
     )
-    return Arm(manifest=manifest, rows=rows)
+    arm = Arm(manifest=manifest, rows=rows)
+    kept.keep(ARM, lambda fresh: _write_kept(fresh, arm))
+    for number in kept.numbered(ROWS):
+        kept.drop(f"{ROWS}{number}")
+    return arm
+
+
+def _write_kept(place: Path, arm: Arm) -> None:
+    """An arm, and its manifest once more: on disk an arm is sorted by name, and reports show metrics as they come."""
+    arm.write(place)
+    (place / AS_IT_CAME).write_text(json.dumps(arm.manifest.model_dump()) + "\n", encoding="utf-8")
+
+
+def _read_kept(place: Path) -> Arm:
+    manifest = Manifest.model_validate(json.loads((place / AS_IT_CAME).read_text(encoding="utf-8")))
+    return Arm(manifest=manifest, rows=Arm.read(place).rows)
 
 
 def _predict_together(
@@ -160,6 +188,19 @@ def settle_engine(
         for engine in (name, REFERENCE)
     )
     return settings, Choice(engine=name, found={name: say_difference(ours, theirs, experiment.gate)})
+
+
+def recall_engine(
+    progress: Progress, settle: Callable[[], tuple[Resolved, Choice | None]]
+) -> tuple[Resolved, Choice | None]:
+    """What `settle_engine` found before, or else finds now: a choice by time may come out otherwise the next time."""
+
+    def make() -> dict[str, Any]:
+        settings, choice = settle()
+        return {"settings": settings, "choice": None if choice is None else asdict(choice)}
+
+    found = progress.remember("engine", make)
+    return found["settings"], None if found["choice"] is None else Choice(**found["choice"])
 
 
 def say_difference(ours: Mapping[str, Floats], theirs: Mapping[str, Floats], gate: GateSettings) -> str:

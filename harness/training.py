@@ -7,11 +7,11 @@ import math
 import os
 import random
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ from transformers import (
 )
 
 from harness import processes
+from harness.atomic import failed_to_write, unwritable
+from harness.checkpoints import Checkpoints, recall_trained
 from harness.config import TrainingSettings
 from harness.device import choose_device
 from harness.early_stopping import EarlyStopping, hold_out
@@ -39,7 +41,8 @@ from harness.tasks.task import Features
 def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) -> Trained:
     """Train a copy of ``model`` on a lesson with `Trainer`.
 
-    The same seed gives bit-identical weights on the same machine. The global random states are left as they were.
+    The same seed gives bit-identical weights on the same machine, also where a training that was killed goes on from
+    what the lesson's progress has kept. The global random states are left as they were.
 
     Args:
         model: the base; it is copied, and stays as it is.
@@ -53,43 +56,50 @@ def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings
     processes.join()
     loss = choose_loss(model, lesson, settings)
     require_able(model, settings)
-    with own_randomness(settings.seed), tempfile.TemporaryDirectory(prefix="harness-") as folder:
+    progress = lesson.progress.begin("training")
+    with own_randomness(settings.seed), progress.scratch() as folder:
         tuned = copy.deepcopy(model)
         if settings.sharding == "full":
             # What is shared must stand in one module: FSDP divides module by module.
             tuned.set_input_embeddings(tuned.get_input_embeddings())
         recorder = _LossRecorder()
         examples, stopper = _part_held_out(lesson, loss, settings)
+        checkpoints = Checkpoints(progress, stopper)
         trainer = _choose_trainer(ordered=lesson.ordered)(
             model=tuned,
-            args=_trainer_arguments(settings, folder),
+            args=_trainer_arguments(settings, str(folder)),
             train_dataset=[dict(example) for example in examples],
             data_collator=lesson.collator,
             processing_class=lesson.tokenizer,
             compute_loss_func=loss,
-            callbacks=[recorder] if stopper is None else [recorder, stopper],
+            callbacks=[recorder, *([] if stopper is None else [stopper]), checkpoints],
         )
         _keep_standard_output_clean(trainer)
-        trainer.train()
-        if settings.sharding == "full":
-            tuned = make_whole(copy.deepcopy(model), tuned)
-    _take_off_precision(trainer, tuned)
-    if settings.gradient_checkpointing:
-        tuned.gradient_checkpointing_disable()
-    if stopper is not None:
-        stopper.restore(tuned)
-    return Trained(
-        model=tuned.cpu().eval(),
-        losses=tuple(recorder.losses),
-        trainable_parameters=sum(weight.numel() for weight in tuned.parameters() if weight.requires_grad),
-        held_out_losses=() if stopper is None else tuple(stopper.losses),
-    )
+
+        def train() -> Trained:
+            if (start := checkpoints.find()) is not None:
+                checkpoints.restore(start)
+            trainer.train(resume_from_checkpoint=None if start is None else str(start))
+            whole = make_whole(copy.deepcopy(model), tuned) if settings.sharding == "full" else tuned
+            _take_off_precision(trainer, whole)
+            if settings.gradient_checkpointing:
+                whole.gradient_checkpointing_disable()
+            if stopper is not None:
+                stopper.restore(whole)
+            return Trained(
+                model=whole.cpu().eval(),
+                losses=tuple(recorder.losses),
+                trainable_parameters=sum(each.numel() for each in whole.parameters() if each.requires_grad),
+                held_out_losses=() if stopper is None else tuple(stopper.losses),
+            )
+
+        return recall_trained(progress, tuned, train)
 
 
 def _choose_trainer(*, ordered: bool) -> Callable[..., Trainer]:
     if processes.count() > 1:
         return partial(ParallelTrainer, ordered=ordered)
-    return _InOrder if ordered else Trainer
+    return _InOrder if ordered else _Trainer
 
 
 def choose_loss(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) -> Loss | None:
@@ -199,7 +209,19 @@ def _checkpointing_arguments(settings: TrainingSettings) -> dict[str, Any]:
     return {name: True, f"{name}_kwargs": {"use_reentrant": False}}
 
 
-class _InOrder(Trainer):  # type: ignore[misc]  # the base class is untyped
+class _Trainer(Trainer):  # type: ignore[misc]  # the base class is untyped
+    """Says in our words that a checkpoint cannot be written."""
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super()._save_checkpoint(*args, **kwargs)
+        except Exception as error:
+            if not failed_to_write(error):
+                raise
+            raise unwritable(Path(self.args.output_dir).parent, error) from error
+
+
+class _InOrder(_Trainer):
     """Takes the examples as they come."""
 
     def get_train_dataloader(self) -> Any:
@@ -218,6 +240,9 @@ class _LossRecorder(TrainerCallback):  # type: ignore[misc]  # the base class is
 
     def __init__(self) -> None:
         self.losses: list[float] = []
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         loss = (logs or {}).get("loss")

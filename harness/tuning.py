@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness import processes
@@ -13,6 +14,8 @@ from harness.config import Experiment
 from harness.errors import TrainingError
 from harness.guards import guard_identity
 from harness.methods import METHODS, Adapted, Course, Method
+from harness.progress import NOTHING, Progress
+from harness.resuming import recall_tuned
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -59,6 +62,7 @@ def tune_each_seed(
     *,
     method: Method | None,
     clock: Clock,
+    progress: Progress = NOTHING,
 ) -> Iterator[tuple[Experiment, LoadedModel, Trained, Cost]]:
     """Train one model a seed, and make sure each time that base and tuned are two.
 
@@ -68,6 +72,7 @@ def tune_each_seed(
         course: what there is to learn.
         method: a user's own way to fine-tune, in place of the experiment's.
         clock: takes the time of the training.
+        progress: where what is done is kept, and was.
 
     Yields:
         The experiment with that seed, the tuned model, how it came about, and what it took.
@@ -83,9 +88,12 @@ def tune_each_seed(
     for seed in range(experiment.training.seed, experiment.training.seed + experiment.repeats):
         seeded = experiment.override({"training.seed": seed})
         with clock.stage("tune"):
-            seeded_course = replace(course, form=replace(course.form, experiment=seeded))
+            kept = progress.inside(f"seed-{seed}")
+            seeded_course = replace(course, form=replace(course.form, experiment=seeded), progress=kept)
+            tune = partial(method or METHODS[experiment.method], loaded.model, seeded_course, seeded.training)
             with watch_memory() as peak:
-                trained = (method or METHODS[experiment.method])(loaded.model, seeded_course, seeded.training)
+                trained = recall_tuned(kept, loaded.model, tune)
+            peak_bytes = kept.remember("peak-bytes", partial(getattr, peak, "bytes"))
             if not hasattr(trained, "model"):
                 raise TrainingError(
                     f"The method returned a {type(trained).__name__}.",
@@ -95,8 +103,8 @@ def tune_each_seed(
             processes.require_equal(tuned.identify().weights, "weights")
             keeps = isinstance(trained, Adapted) and trained.keeps_weights
             guard_identity(base=before, base_after=loaded.identify(), tuned=tuned.identify(), keeps_weights=keeps)
-        highest = max(processes.gather([peak.bytes]))
-        yield seeded, tuned, trained, Cost(peak_bytes=highest, stored_bytes=measure_stored(trained))
+        peak_bytes = max(processes.gather([peak_bytes]))
+        yield seeded, tuned, trained, Cost(peak_bytes=peak_bytes, stored_bytes=measure_stored(trained))
 
 
 def measure_stored(trained: Trained) -> int:

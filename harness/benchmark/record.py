@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.atomic import write_whole
 from harness.baselines.store import BENCHMARKS
 from harness.benchmark.measure import Timed
 from harness.errors import BaselineError
@@ -68,8 +69,7 @@ def place(baselines: Path, record: Record) -> Path:
 def store(baselines: Path, record: Record) -> Path:
     """Write a record as the one that later sessions are judged against."""
     path = place(baselines, record)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_whole(path, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
     return path
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -70,7 +74,29 @@ def cli() -> None:
       7  a gain was required, and any that matters is excluded: no change
       70 a bug in the harness
       130 stopped by Ctrl-C
+      143 asked to stop (SIGTERM)
     """  # noqa: D301 - click's mark for lines to leave as they are
+
+
+class _Terminated(KeyboardInterrupt):
+    """The process was asked to stop, by SIGTERM."""
+
+
+@contextmanager
+def _stopping_cleanly() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that locks are freed and temporary files go."""
+
+    def stop(number: int, frame: object) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def main() -> Any:
@@ -90,7 +116,8 @@ def main() -> Any:
 
 def _call() -> Any:
     try:
-        return cli.main(standalone_mode=False)
+        with _stopping_cleanly():
+            return cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
 
@@ -100,6 +127,9 @@ def _report(error: BaseException) -> int:
     if isinstance(error, click.ClickException):
         error.show()
         return 2
+    if isinstance(error, _Terminated):
+        say("Terminated.", err=True)
+        return 143
     if isinstance(error, click.Abort | KeyboardInterrupt):
         say("Interrupted.", err=True)
         return 130

@@ -19,6 +19,7 @@ from harness import processes
 from harness.cli.say import say
 from harness.config import Experiment, load_experiment
 from harness.errors import SettingsError
+from harness.progress import EVERY, UNFINISHED, Unfinished
 
 if TYPE_CHECKING:
     from harness.experiment import Run
@@ -36,6 +37,10 @@ class Places:
     runs: Path
     baselines: Path
     trackers: tuple[str, ...] = ()
+    every: float = EVERY
+    """Seconds between two checkpoints, at least."""
+    fresh: bool = False
+    """Whether to begin anew where a run was killed."""
 
 
 @click.command("run")
@@ -69,6 +74,11 @@ class Places:
 @click.option(
     "--table", "document", type=click.Path(path_type=Path), help="With all: the document to put the tables into."
 )
+@click.option(
+    "--keep-every", "every", default=EVERY, show_default=True, type=click.FloatRange(min=0), metavar="SECONDS",
+    help="How often a run keeps what it has done, at most; after a kill the same command goes on there. 0: each step.",
+)  # fmt: skip
+@click.option("--fresh", is_flag=True, help="Begin anew where the same run was killed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @click.pass_context
 def run_command(
@@ -86,6 +96,8 @@ def run_command(
     baselines: Path,
     trackers: tuple[str, ...],
     document: Path | None,
+    every: float,
+    fresh: bool,  # noqa: FBT001 - click's interface
     as_json: bool,  # noqa: FBT001 - click's interface
 ) -> None:
     """Fine-tune a model, score base and tuned on the same rows, compare them, and judge.
@@ -97,7 +109,7 @@ def run_command(
     named = {"task": task, "method": method, "model.name": model, "data.source": data, "training.seed": seed}
     settings: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     given = dict(map(parse_change, changes))
-    places = Places(runs=runs, baselines=baselines, trackers=trackers)
+    places = Places(runs=runs, baselines=baselines, trackers=trackers, every=every, fresh=fresh)
     if strategy is not None:
         from harness.cli.strategies import choose_multitask, require_no_others, run_strategies
 
@@ -178,13 +190,21 @@ def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path
     require_writable(places.runs, experiment.name)
     for tracker in places.trackers:
         require_tracker(tracker)
-    with warnings.catch_warnings():
+    unfinished = Unfinished(places.runs / experiment.name / UNFINISHED, every=places.every, fresh=places.fresh)
+    with unfinished, warnings.catch_warnings():
         # Every report says the same.
         warnings.simplefilter("ignore", MethodWarning)
-        done = run(experiment, baselines=places.baselines, audit=audit, say=lambda line: say(line, err=True))
-    if not processes.is_first():
-        return done
-    folder = write_run(done, places.runs)
+        done = run(
+            experiment,
+            baselines=places.baselines,
+            audit=audit,
+            unfinished=unfinished,
+            say=lambda line: say(line, err=True),
+        )
+        if not processes.is_first():
+            return done
+        folder = write_run(done, places.runs)
+        unfinished.forget()
     account = give_account(done)
     append_summary(account)
     show(done, folder)

@@ -93,7 +93,9 @@ class BatchedEngine(ABC):
                     for index, own in zip(batch, tokens, strict=True):
                         written[index] = own
                     bar.update(len(batch))
-            except torch.OutOfMemoryError as error:
+            except (RuntimeError, MemoryError) as error:
+                if not _ran_out_of_memory(error):
+                    raise
                 raise SettingsError(
                     f"The memory of the device is too small for one row: {str(error).splitlines()[0]}",
                     fix="Lower encoding.max_input_tokens, generation.num_beams or generation.max_length.",
@@ -140,7 +142,8 @@ def trim(tokens: torch.Tensor, settings: Resolved) -> list[list[int]]:
 
 
 def _ran_out_of_memory(error: Exception) -> bool:
-    if not isinstance(error, torch.OutOfMemoryError):
+    """Whether there was not enough memory; on a CPU torch has no type of its own for that."""
+    if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "can't allocate memory" not in str(error):
         return False
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

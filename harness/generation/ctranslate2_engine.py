@@ -130,7 +130,6 @@ def convert(model: PreTrainedModel) -> Path:
 
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finetune-harness" / "ctranslate2"
     folder = home / f"{ctranslate2.__version__}-{hash_weights(model)}"
-    home.mkdir(parents=True, exist_ok=True)
     with locked(home):
         if not folder.is_dir():
             spec = make_spec(model)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from harness.atomic import write_whole
 from harness.config import Experiment, load_experiment
 from harness.data.source import load_splits
 from harness.errors import SettingsError, UsageError
@@ -71,7 +72,7 @@ def _say_cell(experiment: Experiment) -> str:
 def main(pages: list[str]) -> None:
     """Fill in the pages."""
     for page in map(Path, pages):
-        page.write_text(fill_fitting(page.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+        write_whole(page, fill_fitting(page.read_text(encoding="utf-8")).encode())
 
 
 if __name__ == "__main__":

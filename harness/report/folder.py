@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.atomic import whole_folder
+from harness.atomic import whole_folder, write_whole
 from harness.baselines.store import name_seed
 from harness.data.rows import list_ledger
 from harness.errors import UsageError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from harness.report.checks import CheckLine
 
 DEFAULT_FOLDER = Path("runs")
+MOMENT = "%Y%m%dT%H%M%S.%fZ"
+"""How the name of a run's folder begins."""
 
 
 def write_run(run: Run, runs: Path = DEFAULT_FOLDER, *, checks: tuple[CheckLine, ...] = ()) -> Path:
@@ -29,7 +32,7 @@ def write_run(run: Run, runs: Path = DEFAULT_FOLDER, *, checks: tuple[CheckLine,
     Returns:
         The new folder.
     """
-    folder = place_inside(runs, run.experiment.name, "an experiment") / name_folder(run.tuned.outputs_hash)
+    folder = name_folder(place_inside(runs, run.experiment.name, "an experiment"), run.tuned.outputs_hash)
     account = give_account(run, checks)
     with whole_folder(folder) as fresh:
         write_evidence(run, account, fresh)
@@ -46,9 +49,22 @@ def write_evidence(run: Run, account: Account, folder: Path) -> None:
     write_lines(folder / "ledger.jsonl", list_ledger(run.splits))
 
 
-def name_folder(outputs_hash: str) -> str:
-    """The name of a new folder: the moment, in UTC, and the beginning of a hash of what was found."""
-    return f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S.%fZ')}-{outputs_hash[:8]}"
+def name_folder(runs: Path, outputs_hash: str) -> Path:
+    """A new folder among the runs of an experiment, named after the moment and the beginning of what was found.
+
+    The moment is in UTC. Where the clock was set back, it is a microsecond behind the last run's: the names stand in
+    the order of the runs, whatever the clock does.
+
+    Args:
+        runs: the folder of the experiment's runs.
+        outputs_hash: a hash of what was found.
+    """
+    moments = [datetime.now(UTC)]
+    for place in runs.glob(f"*Z-{'[0-9a-f]' * 8}"):
+        with suppress(ValueError, OverflowError):
+            last = datetime.strptime(place.name.partition("-")[0], MOMENT).replace(tzinfo=UTC)
+            moments.append(last + timedelta(microseconds=1))
+    return runs / f"{max(moments).strftime(MOMENT)}-{outputs_hash[:8]}"
 
 
 def write_reports(account: Account, folder: Path) -> None:
@@ -62,7 +78,7 @@ def write_reports(account: Account, folder: Path) -> None:
 def keep_out_of_git(runs: Path) -> None:
     """Runs are large and made anew: git need not see them, whatever the project ignores."""
     if not (runs / ".gitignore").exists():
-        write_text(runs / ".gitignore", "*\n")
+        write_whole(runs / ".gitignore", b"*\n")
 
 
 def require_writable(runs: Path, experiment: str) -> None:

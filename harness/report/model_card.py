@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData, metadata_load
 
+from harness.atomic import write_whole
 from harness.errors import UsageError
 from harness.hub import looks_like_hub_name
 from harness.report.markdown import escape, write_metrics
@@ -42,15 +42,8 @@ def write_card(account: Account, readme: Path, *, name: str | None = None) -> No
     content = str(card)
     # Read once more, as the hub will: what it would refuse must not be written.
     ModelCard(content)
-    fresh = readme.with_name(f".{readme.name}.{os.getpid()}.new")
-    try:
-        # Line ends are the card's own, so they are written as they are.
-        fresh.write_bytes(content.encode("utf-8", "replace"))
-        fresh.replace(readme)
-    except OSError as error:
-        raise UsageError(f"{readme} cannot be written: {error.strerror}.", fix="Choose another place.") from error
-    finally:
-        fresh.unlink(missing_ok=True)
+    # Line ends are the card's own, so they are written as they are.
+    write_whole(readme, content.encode("utf-8", "replace"))
 
 
 def list_results(account: Account) -> list[EvalResult]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from harness.atomic import write_whole
 from harness.config import Experiment, Settings
 from harness.multitask import Multitask
 from harness.report.markdown import write_table
@@ -81,7 +82,7 @@ def _read_docstrings(kind: type[Settings]) -> dict[str, str]:
 def main(pages: list[str]) -> None:
     """Fill in the pages."""
     for page in map(Path, pages):
-        page.write_text(fill_settings(page.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+        write_whole(page, fill_settings(page.read_text(encoding="utf-8")).encode())
 
 
 if __name__ == "__main__":

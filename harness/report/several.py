@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.atomic import write_whole
 from harness.errors import UsageError
 from harness.metrics.metric import Table
 from harness.report.account import give_account
@@ -71,7 +72,7 @@ def write_tables(tables: Sequence[Table], document: Path) -> None:
         for table in tables
     ]
     text = "\n\n".join(shown)
-    document.write_text(f"{before}{BEGIN}\n{text}\n{END}\n{after}", encoding="utf-8", newline="\n")
+    write_whole(document, f"{before}{BEGIN}\n{text}\n{END}\n{after}".encode())
 
 
 def _texts(table: Table) -> list[list[str]]:

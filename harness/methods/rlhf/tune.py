@@ -48,6 +48,7 @@ def tune(model: PreTrainedModel, course: Course, settings: TrainingSettings) -> 
         features=course.features[: len(plan.practice)],
         collator=course.collator,
         loss=course.loss,
+        progress=course.progress.inside("start"),
     )
     started = fine_tune(model, lesson, settings.model_copy(update={"epochs": own.supervised_epochs}))
     with own_randomness(settings.seed):

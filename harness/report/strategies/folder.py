@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.atomic import whole_folder
 from harness.fingerprint import hash_json
+from harness.progress import UNFINISHED
 from harness.report.account import write_text
 from harness.report.folder import keep_out_of_git, name_folder
 from harness.report.strategies.facts import describe_study
@@ -15,8 +16,6 @@ from harness.report.strategies.markdown import write_study as write_markdown
 
 if TYPE_CHECKING:
     from harness.strategies.study import Study
-
-UNFINISHED = "unfinished"
 
 
 def unfinished(runs: Path, name: str) -> Path:
@@ -40,7 +39,7 @@ def write_study(study: Study, runs: Path) -> Path:
         for stage in stages
         for arm in stage.arms.values()
     ]
-    folder = runs / study.multitask.name / name_folder(hash_json(outputs))
+    folder = name_folder(runs / study.multitask.name, hash_json(outputs))
     settings = study.multitask.model_dump_json(indent=2) + "\n"
     with whole_folder(folder) as fresh:
         write_text(fresh / "study.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
