@@ -153,6 +153,8 @@ class TrainingSettings(Settings):
     """``bfloat16`` computes matrix products in half the bits; weights, optimizer and evaluation stay in float32."""
     gradient_checkpointing: bool = False
     """Compute activations a second time in the backward pass instead of keeping them: less memory, more time."""
+    sharding: Literal["none", "full"] = "none"
+    """``full`` divides weights, gradients and optimizer among the processes of a training on several GPUs (FSDP)."""
     patience: Count | None = None
     """Stop where the loss of held-out rows has brought no new best for so many epochs, and keep the best weights."""
     held_out: float = Field(0.1, gt=0, lt=1)
@@ -167,6 +169,12 @@ class TrainingSettings(Settings):
                 f'warmup_steps is {self.warmup_steps}, and the schedule "constant" has no warm-up: '
                 'say "constant_with_warmup"'
             )
+        return self
+
+    @model_validator(mode="after")
+    def _best_weights_are_whole(self) -> Self:
+        if self.sharding == "full" and self.patience is not None:
+            raise ValueError("patience keeps the best weights of each epoch, and with sharding no process has them all")
         return self
 
 

@@ -9,8 +9,8 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 HEAD = "# The oldest versions that are tested, made of pyproject.toml: python -m tests.floors > constraints-oldest.txt"
-NOT_INSTALLED = ("lint",)
-"""The extras that run nothing of the harness."""
+NOT_INSTALLED = ("docs", "fuzz", "lint")
+"""The extras of those who work on the harness: the environments do without."""
 
 
 def pin_floors(pyproject: str) -> str:
