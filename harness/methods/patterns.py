@@ -36,5 +36,6 @@ def require_quick_patterns(config: PeftConfig, where: object) -> None:
 def _list_patterns(config: PeftConfig) -> Iterator[tuple[str, str]]:
     for name in ("target_modules", "exclude_modules", "layers_pattern", "rank_pattern", "alpha_pattern"):
         value = getattr(config, name, None)
-        for pattern in [value] if isinstance(value, str) else value or ():
+        several = value if isinstance(value, (list, set, tuple, dict)) else ()
+        for pattern in [value] if isinstance(value, str) else several:
             yield name, str(pattern)
