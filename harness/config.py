@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import tomllib
@@ -10,11 +9,13 @@ from collections.abc import Mapping
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, cast
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticSerializationError
 
 from harness.errors import SettingsError
+from harness.explaining import explain_problems
 from harness.input_settings import LimitSettings, ModelSettings
 from harness.method_settings import AdapterSettings, LoraSettings, PromptSettings, RlhfSettings
 from harness.registry import unknown_name
@@ -153,6 +154,8 @@ class TrainingSettings(Settings):
     """``bfloat16`` computes matrix products in half the bits; weights, optimizer and evaluation stay in float32."""
     gradient_checkpointing: bool = False
     """Compute activations a second time in the backward pass instead of keeping them: less memory, more time."""
+    sharding: Literal["none", "full"] = "none"
+    """``full`` divides weights, gradients and optimizer among the processes of a training on several GPUs (FSDP)."""
     patience: Count | None = None
     """Stop where the loss of held-out rows has brought no new best for so many epochs, and keep the best weights."""
     held_out: float = Field(0.1, gt=0, lt=1)
@@ -167,6 +170,12 @@ class TrainingSettings(Settings):
                 f'warmup_steps is {self.warmup_steps}, and the schedule "constant" has no warm-up: '
                 'say "constant_with_warmup"'
             )
+        return self
+
+    @model_validator(mode="after")
+    def _best_weights_are_whole(self) -> Self:
+        if self.sharding == "full" and self.patience is not None:
+            raise ValueError("patience keeps the best weights of each epoch, and with sharding no process has them all")
         return self
 
 
@@ -323,12 +332,12 @@ def anchor(content: dict[str, Any], folder: Path) -> dict[str, Any]:
         if not isinstance(settings, dict):
             continue
         value = settings.get(name)
-        if isinstance(value, str) and value and (folder / value).exists():
+        if isinstance(value, str) and value and os.path.lexists(folder / value):
             settings[name] = str(folder / value)
     checks = content.get("checks")
     if isinstance(checks, dict) and isinstance(place := checks.get("pipeline"), str):
         file, colon, attribute = place.rpartition(":")
-        if file and (folder / file).is_file():
+        if file and os.path.lexists(folder / file):
             checks["pipeline"] = f"{folder / file}{colon}{attribute}"
     return content
 
@@ -355,9 +364,17 @@ def parse_settings(kind: type[S], content: Mapping[str, object], *, where: str) 
         SettingsError: a setting is unknown or wrong; the message names each one.
     """
     try:
-        return kind.model_validate(content)
+        found = kind.model_validate(content)
+        found.model_dump_json()
     except ValidationError as error:
-        raise _explain_problems(error, kind, where=where) from error
+        raise explain_problems(error, kind, where=where) from error
+    except PydanticSerializationError as error:
+        raise SettingsError(
+            f"{where} holds half of a character: {error}.",
+            why="After the training it could not be written down.",
+            fix="Write the text anew as UTF-8; it was cut inside an emoji or a rare letter.",
+        ) from error
+    return found
 
 
 def place_value(content: dict[str, Any], path: str, value: object) -> None:
@@ -373,42 +390,6 @@ def place_value(content: dict[str, Any], path: str, value: object) -> None:
         if not isinstance(place, dict):
             raise SettingsError(f'"{path}" is no setting: "{group}" has no parts.', fix="Leave the rest out.")
     place[name] = value
-
-
-def _explain_problems(error: ValidationError, settings: type[Settings], *, where: str) -> SettingsError:
-    """What is wrong with some settings, each problem in plain words."""
-    problems = [_explain(cast("dict[str, Any]", problem), settings) for problem in error.errors()]
-    return SettingsError(
-        f"{len(problems)} wrong setting{'s' * (len(problems) > 1)} in {where}: " + "; ".join(problems) + ".",
-        fix="Nothing was run.",
-    )
-
-
-def _explain(problem: dict[str, Any], settings: type[Settings]) -> str:
-    """One problem in plain words, with the nearest known name for a typo."""
-    path = [str(part) for part in problem["loc"]]
-    where = ".".join(path)
-    if problem["type"] == "extra_forbidden":
-        known = _known_names(settings, path[:-1])
-        close = difflib.get_close_matches(path[-1], known, n=1)
-        suggestion = f'did you mean "{close[0]}"?' if close else f"known are: {', '.join(known)}"
-        return f'"{where}" is unknown ({suggestion})'
-    if problem["type"] == "tuple_type":
-        return f'"{where}" is {problem["input"]!r}: it should be a list, as ["..."]'
-    if problem["type"] == "value_error":
-        return (f'"{where}": ' if where else "") + str(problem["ctx"]["error"])
-    if problem["type"] == "missing":
-        return f'"{where}" is missing'
-    return f'"{where}" is {problem["input"]!r}: {problem["msg"][0].lower()}{problem["msg"][1:]}'
-
-
-def _known_names(settings: type[BaseModel], groups: list[str]) -> list[str]:
-    for group in groups:
-        annotation = settings.model_fields[group].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            break
-        settings = annotation
-    return list(settings.model_fields)
 
 
 __all__ = [

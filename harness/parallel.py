@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from accelerate.data_loader import prepare_data_loader
+from accelerate.utils import DistributedType
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
-from transformers import Trainer
+from transformers import PreTrainedModel, Trainer
 
 from harness import processes
 from harness.early_stopping import count_labels
+from harness.errors import SettingsError
 from harness.tasks.task import Batch, Features
 
 COUNTED = "counted"
@@ -58,10 +62,11 @@ class ParallelTrainer(Trainer):  # type: ignore[misc]  # the base class is untyp
 
         Where a batch has fewer rows than there are processes, some get a row that counts nothing.
         """
-        batch = {name: processes.share(values) for name, values in self.data_collator(features).items()}
-        if len(features) > processes.number():
-            return {**batch, COUNTED: torch.tensor(self._count(batch))}
-        return {**self.data_collator(features[:1]), COUNTED: torch.tensor(0)}
+        if len(features) <= processes.number():
+            return {**self.data_collator(features[:1]), COUNTED: torch.tensor(0)}
+        padded = self.data_collator(features)
+        own = {name: values[processes.number() :: processes.count()].contiguous() for name, values in padded.items()}
+        return {**own, COUNTED: torch.tensor(self._count(own))}
 
     def _count(self, batch: Batch) -> int:
         """How many labels the mean loss of a batch is taken over."""
@@ -75,14 +80,33 @@ class ParallelTrainer(Trainer):  # type: ignore[misc]  # the base class is untyp
         samples, items = super().get_batch_samples(*args)
         return samples, None if items is None else self._sum(sum(sample[COUNTED] for sample in samples))
 
-    def compute_loss(
-        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None, **kwargs: Any
-    ) -> Any:
+    def compute_loss(self, model: Any, inputs: Batch, *, num_items_in_batch: Any = None) -> Any:
         """This process's share of the mean loss, times the processes, as their gradients will be averaged."""
         counted = inputs.pop(COUNTED)
-        loss = super().compute_loss(model, inputs, num_items_in_batch=None, **kwargs)
+        loss = super().compute_loss(model, inputs, num_items_in_batch=None)
         whole = self._sum(counted) if num_items_in_batch is None else num_items_in_batch
         return loss * (counted / whole * processes.count())
 
     def _sum(self, count: torch.Tensor) -> torch.Tensor:
         return self.accelerator.reduce(count.to(self.accelerator.device).clone(), reduction="sum")  # type: ignore[no-any-return]
+
+
+def require_shardable() -> None:
+    """Make sure that weights can be divided among the processes.
+
+    Raises:
+        SettingsError: there is one process, or they compute on CPUs.
+    """
+    if processes.count() == 1 or PartialState().distributed_type == DistributedType.MULTI_CPU:
+        seen = "there is one process" if processes.count() == 1 else "the processes compute on CPUs"
+        raise SettingsError(
+            f'training.sharding is "full", and {seen}.',
+            why="accelerate divides the weights of a model among several GPUs, and leaves them whole anywhere else.",
+            fix='Start several processes on GPUs with torchrun, or set training.sharding = "none".',
+        )
+
+
+def make_whole(model: PreTrainedModel, sharded: PreTrainedModel) -> PreTrainedModel:
+    """Give ``model`` the weights of a trained one of which each process has a part; all processes have to ask."""
+    model.load_state_dict(get_model_state_dict(sharded, options=StateDictOptions(full_state_dict=True)))
+    return model

@@ -115,7 +115,7 @@ def hush() -> None:
         # Each process would warn that there may be fewer unused weights than it looks for.
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if not is_first():
-        sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
 
 
 def end_together(error: BaseException, report: Callable[[BaseException], int]) -> int:
@@ -130,14 +130,12 @@ def end_together(error: BaseException, report: Callable[[BaseException], int]) -
     """
     if count() == 1:
         return report(error)
-    import torch  # noqa: PLC0415
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]  # noqa: PLC0415 - torch does not list it
 
     place = f"harness/end/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     try:
         # torchrun's own store, which outlives the processes.
-        store = torch.distributed.TCPStore(
-            os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=LAST_WORDS
-        )
+        store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=LAST_WORDS)
         if store.add(f"{place}/spoken", 1) > 1:
             return int(store.get(f"{place}/code"))
     except RuntimeError:  # torchrun is gone, or the one that speaks

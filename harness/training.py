@@ -32,7 +32,7 @@ from harness.early_stopping import EarlyStopping, hold_out
 from harness.errors import NonFiniteLossError, SettingsError
 from harness.lesson import Lesson, Loss, Trained
 from harness.losses import TokenLoss
-from harness.parallel import ParallelTrainer
+from harness.parallel import ParallelTrainer, make_whole, require_shardable
 from harness.tasks.task import Features
 
 
@@ -55,6 +55,9 @@ def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings
     require_able(model, settings)
     with own_randomness(settings.seed), tempfile.TemporaryDirectory(prefix="harness-") as folder:
         tuned = copy.deepcopy(model)
+        if settings.sharding == "full":
+            # What is shared must stand in one module: FSDP divides module by module.
+            tuned.set_input_embeddings(tuned.get_input_embeddings())
         recorder = _LossRecorder()
         examples, stopper = _part_held_out(lesson, loss, settings)
         trainer = _choose_trainer(ordered=lesson.ordered)(
@@ -68,6 +71,8 @@ def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings
         )
         _keep_standard_output_clean(trainer)
         trainer.train()
+        if settings.sharding == "full":
+            tuned = make_whole(copy.deepcopy(model), tuned)
     _take_off_precision(trainer, tuned)
     if settings.gradient_checkpointing:
         tuned.gradient_checkpointing_disable()
@@ -124,6 +129,8 @@ def require_able(model: PreTrainedModel, settings: TrainingSettings) -> None:
             fix=f"Set training.batch_size to a multiple of {processes.count()}, or start as many processes as divide "
             "it.",
         )
+    if settings.sharding == "full":
+        require_shardable()
     if settings.precision == "bfloat16" and torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
         raise SettingsError(
             f"training.precision is bfloat16, and {torch.cuda.get_device_name()} cannot do it.",
@@ -164,6 +171,7 @@ def _trainer_arguments(settings: TrainingSettings, folder: str) -> TrainingArgum
         gradient_accumulation_steps=settings.accumulation,
         bf16=settings.precision == "bfloat16",
         **_checkpointing_arguments(settings),
+        **({"fsdp": True, "fsdp_config": {"version": 2}} if settings.sharding == "full" else {}),
         optim="adamw_torch",
         seed=settings.seed,
         data_seed=settings.seed,

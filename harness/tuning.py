@@ -95,12 +95,8 @@ def tune_each_seed(
             processes.require_equal(tuned.identify().weights, "weights")
             keeps = isinstance(trained, Adapted) and trained.keeps_weights
             guard_identity(base=before, base_after=loaded.identify(), tuned=tuned.identify(), keeps_weights=keeps)
-        yield (
-            seeded,
-            tuned,
-            trained,
-            Cost(peak_bytes=max(processes.gather([peak.bytes])), stored_bytes=measure_stored(trained)),
-        )
+        highest = max(processes.gather([peak.bytes]))
+        yield seeded, tuned, trained, Cost(peak_bytes=highest, stored_bytes=measure_stored(trained))
 
 
 def measure_stored(trained: Trained) -> int:

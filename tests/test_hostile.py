@@ -207,6 +207,15 @@ def test_deep_json_is_no_traceback(depth: int, tmp_path: Path) -> None:
             rows_of(tmp_path / name)
 
 
+def test_pipe_and_device_are_refused(tmp_path: Path) -> None:
+    """To open a pipe that nobody writes to would never end."""
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    (tmp_path / "zero.json").symlink_to("/dev/zero")
+    for name in ("pipe.jsonl", "zero.json"):
+        with pytest.raises(DataError, match="is a pipe or a device"):
+            rows_of(tmp_path / name)
+
+
 def test_pickled_data_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says what it is, and nothing of it runs."""
     monkeypatch.chdir(tmp_path)

@@ -180,14 +180,12 @@ def check_command(
     from harness.drift import check_baselines, gravest_code
     from harness.report.drift import describe_drift, say_drift
 
-    found = check_baselines(
-        names, baselines=baselines, experiments=experiments, say=lambda line: click.echo(line, err=True)
-    )
+    found = check_baselines(names, baselines=baselines, experiments=experiments, say=lambda line: say(line, err=True))
     written = json.dumps(describe_drift(found), indent=2, sort_keys=True, ensure_ascii=False)
     if document is not None:
         document.parent.mkdir(parents=True, exist_ok=True)
         document.write_text(f"{written}\n", encoding="utf-8", newline="\n")
-    click.echo(written if as_json else "\n".join(line for entry in found for line in say_drift(entry)))
+    say(written if as_json else "\n".join(line for entry in found for line in say_drift(entry)))
     context.exit(gravest_code(found))
 
 
@@ -203,7 +201,7 @@ def versions_command(folder: Path, document: Path) -> None:
     from harness.report.versions import read_records, tabulate_versions
 
     write_tables(tabulate_versions(read_records(folder)), document)
-    click.echo(f"Written to {document}", err=True)
+    say(f"Written to {document}", err=True)
 
 
 @baseline.command("prune")

@@ -76,7 +76,7 @@ def bench_command(
     if page is not None:
         from harness.benchmark.page import write_page
 
-        click.echo("\n".join(f"Wrote {path}" for path in write_page(baselines, page)), err=True)
+        say("\n".join(f"Wrote {path}" for path in write_page(baselines, page)), err=True)
         return
     for engine in engines:
         ENGINES.require(engine)

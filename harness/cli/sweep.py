@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.say import say
 from harness.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -93,20 +94,20 @@ def sweep_command(
         if dry_run:
             plan = plan_sweep(sweep, opened, say=lambda _: None)
         else:
-            done = run_sweep(sweep, opened, runs=runs, say=lambda line: click.echo(line, err=True))
+            done = run_sweep(sweep, opened, runs=runs, say=lambda line: say(line, err=True))
     if dry_run:
         list_plan(plan, sweep, runs)
         require_cells(plan)
         return
     if as_json:
-        click.echo(json.dumps({**done.facts, "folder": str(done.folder)}, indent=2, ensure_ascii=False))
+        say(json.dumps({**done.facts, "folder": str(done.folder)}, indent=2, ensure_ascii=False))
     else:
         from rich.console import Console
 
         from harness.report.sweeps.terminal import print_sweep
 
         print_sweep(done.facts, Console())
-    click.echo(f"Written to {done.folder}", err=True)
+    say(f"Written to {done.folder}", err=True)
     context.exit(ExitCode.PASSED if done.complete else ExitCode.FAILED)
 
 
@@ -129,13 +130,13 @@ def list_plan(plan: Plan, sweep: Sweep, runs: Path) -> None:
     store = Store(runs / sweep.name)
     done = [key for key in plan.orders if store.is_done(key)]
     for key, order in plan.orders.items():
-        click.echo(f"{key}  {'done ' if key in done else 'to do'}  {order.cell}")
+        say(f"{key}  {'done ' if key in done else 'to do'}  {order.cell}")
     for entry in plan.unfit:
-        click.echo(f"{'-' * 16}  unfit  {entry.task}, {entry.model}, {entry.method}: {entry.reason}")
+        say(f"{'-' * 16}  unfit  {entry.task}, {entry.model}, {entry.method}: {entry.reason}")
     for group, failure in plan.refused:
-        click.echo(f"{'-' * 16}  error  {group}: {failure}")
+        say(f"{'-' * 16}  error  {group}: {failure}")
     unfit = sum(entry.cells for entry in plan.unfit)
-    click.echo(
+    say(
         f"{len(plan.orders) - len(done)} to do, {len(done)} done, {unfit} do not fit, "
         f"{plan.refused_cells} cannot be used."
     )

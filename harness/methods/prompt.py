@@ -50,6 +50,12 @@ def require_fit(course: Course) -> None:
         SettingsError: the prompt cannot be written for these rows.
     """
     form = ask_by_prompt(course.form, course.rows)
+    if form.ask is None and form.experiment.training.sharding == "full":
+        raise SettingsError(
+            'training.sharding is "full", and a soft prompt is trained.',
+            why="FSDP cannot divide embeddings that two modules of PEFT hold; the prompt itself is small.",
+            fix='Set training.sharding = "none".',
+        )
     if form.ask is not None:
         _look_at_prompts(form, course)
 

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 import harness.methods.bottleneck  # noqa: F401 - PEFT knows bottlenecks once this is imported
 from harness.errors import ModelError
 from harness.fingerprint import hash_tensors
+from harness.methods.patterns import require_quick_patterns
 
 BASE = "base.json"
 """The file beside an adapter that says on which base it was trained."""
@@ -57,7 +58,7 @@ class StoredAdapter:
             base: SHA-256 of the base that it is to stand on, as `hash_base` gives it.
 
         Raises:
-            ModelError: there is none, or it was trained on another base.
+            ModelError: there is none, it was trained on another base, or its settings are hostile.
         """
         if not (folder / WEIGHTS).is_file() and (pickled := [*folder.glob("adapter_model.*")]):
             raise ModelError(
@@ -77,6 +78,7 @@ class StoredAdapter:
                 "base the adapter was trained: on another one it means nothing.",
                 fix="Give a folder that a run with adapters wrote.",
             ) from error
+        require_quick_patterns(config, folder)
         if known != base:
             raise ModelError(
                 f"The adapter in {folder} was trained on another base: sha256 {str(known)[:8]}…, and this one is "

@@ -25,6 +25,9 @@ TRAINING = (
     "harness.defects.matrix.make_matrix",
     "harness.benchmark.cases.make_model",
     "harness.cli.calibrate.calibrate",
+    "harness.drift.check_baselines",
+    "harness.sweeps.plan.plan_sweep",
+    "harness.sweeps.run.run_sweep",
 )
 """What takes minutes behind a command line that is understood; here it ends with an error of ours instead."""
 

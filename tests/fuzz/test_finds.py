@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli.report import report_command
-from harness.errors import ModelError, UsageError
+from harness.config import load_experiment
+from harness.errors import ModelError, SettingsError, UsageError
 from tests.fuzz.models import make_adapter, use_adapter
 from tests.fuzz.texts import make_run_folder
 
@@ -36,3 +37,31 @@ def test_adapter_of_an_impossible_shape_is_no_traceback(tmp_path: Path, value: o
     (tmp_path / "base.json").write_text(json.dumps({"sha256": "0" * 64}), encoding="utf-8")
     with pytest.raises(ModelError, match=r"cannot be put on its base|no adapter that can be used"):
         use_adapter(tmp_path, b"")
+
+
+@pytest.mark.parametrize("name", ["target_modules", "exclude_modules", "rank_pattern"])
+def test_pattern_that_is_matched_for_ever_is_refused(tmp_path: Path, name: str) -> None:
+    """By the adapter's own settings; nothing can stop a match that has begun."""
+    make_adapter("lora")(tmp_path)
+    path = tmp_path / "adapter_config.json"
+    pattern = "(.*)*x"
+    value = {pattern: 1} if name == "rank_pattern" else pattern
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), name: value}), encoding="utf-8")
+    (tmp_path / "base.json").write_text(json.dumps({"sha256": "0" * 64}), encoding="utf-8")
+    with pytest.raises(ModelError, match=f"{name} = "):
+        use_adapter(tmp_path, b"")
+
+
+def test_half_of_a_character_in_settings_is_refused(tmp_path: Path) -> None:
+    """Before the training, after which the settings could not be written down."""
+    path = tmp_path / "experiment.json"
+    path.write_text('{"name": "x", "encoding": {"prefix": "\\ud800"}}', encoding="utf-8")
+    with pytest.raises(SettingsError, match="holds half of a character"):
+        load_experiment(str(path))
+
+
+def test_path_that_is_too_long_is_no_path(tmp_path: Path) -> None:
+    """A value that no file system can hold is taken for a name, which is then not found."""
+    path = tmp_path / "harness.toml"
+    path.write_text(f'name = "x"\n[data]\nsource = "{"x" * 70_000}"\n[checks]\npipeline = "{"x" * 70_000}:y"\n')
+    assert len(load_experiment(str(path)).data.source) == 70_000

@@ -76,6 +76,17 @@ def test_every_report_says_what_training_took(better: Run) -> None:
     assert "Peak memory" not in render(better)
 
 
+def test_rows_that_moved_most_come_first() -> None:
+    """The largest gains, then the largest losses, none that stayed; where less is better a fall is the gain."""
+    account = give_account(make_run([10.0, 50.0, 30.0, 40.0, 20.0], [20.0, 20.0, 35.0, 40.0, 90.0]))
+    assert [moved.row.id for moved in account.moved_rows(2)] == ["4", "0", "1"]
+    manifest = account.base.manifest.model_copy(update={"lower_is_better": ("rouge1",)})
+    falling = dataclasses.replace(account, base=account.base.model_copy(update={"manifest": manifest}))
+    most, *others = falling.moved_rows(2)
+    assert (most.row.id, most.base, most.gain, most.delta) == ("1", account.base.rows[1].output, 30, -30)
+    assert [moved.row.id for moved in others] == ["4", "0"]
+
+
 def test_few_rows_show_no_invented_numbers() -> None:
     """Three rows give no interval and no detectable effect, in any report, and valid JSON."""
     run = make_run([1.0, 2.0, 3.0], [5.0, 6.0, 8.0])

@@ -127,6 +127,19 @@ def test_result_is_the_same_to_the_bit_whatever_the_blocks_and_the_threads() -> 
     assert len({digest(*way) for way in ways}) == 1
 
 
+def test_squares_are_those_of_all_rows_whatever_the_stretch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stretches of 1, of 64 and of all rows give the same p-values and critical value, the last rows too."""
+    deltas = np.random.default_rng(6).normal(0.1, 1, (300, 3))
+    deltas[-1] = 40
+    drawn = draw_flips(deltas, flips=500)
+    seen = []
+    for stretch in (1, 64, 300):
+        monkeypatch.setattr("harness.statistics.flips.STRETCH", stretch)
+        seen.append([*drawn.p_values("two-sided", shift=0.5), drawn.critical_value(0.05)])
+    assert seen[0] == pytest.approx(seen[2])
+    assert seen[1] == pytest.approx(seen[2])
+
+
 def test_sums_are_exact() -> None:
     """Every sum equals that of Python's exact arithmetic over the same subset, in any order of the rows."""
     deltas = np.random.default_rng(5).normal(0, 30, (12, 2)).round(4)

@@ -26,6 +26,8 @@ from tests.small import SMALL
 from tests.sweeps.by_hand import Here, score_by_seed, small_sweep
 
 ROOT = Path(__file__).parents[2]
+# Older versions of Ray leave their log files to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 MARKS = "HARNESS_TEST_MARKS"
 """Names the folder into which each cell writes that it was begun, on whatever node."""
 

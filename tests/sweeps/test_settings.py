@@ -66,6 +66,16 @@ def test_command_line_wins_over_the_file(file: str) -> None:
     ]
 
 
+def test_page_shows_a_file_that_can_be_read(file: str) -> None:
+    """The example of the documents makes the cells that it says."""
+    page = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    Path(file).write_text(page.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    cells = [cell for group in list_groups(load_sweep(file, {}, {})) for cell in group.cells]
+    assert len(cells) == 2 * 2 * 2 * 3
+    assert {cell.experiment.training.learning_rate for cell in cells if cell.method == "lora"} == {3e-3}
+    assert {cell.experiment.data.train_rows for cell in cells} == {200}
+
+
 @given(
     methods=st.lists(st.sampled_from(["full", "lora", "adapters", "prompt"]), min_size=1, unique=True),
     seeds=st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=4, unique=True),

@@ -22,10 +22,16 @@ def require_content(path: Path) -> None:
     """Make sure that there is a file and something in it.
 
     Raises:
-        DataError: there is none, or it is empty.
+        DataError: there is none, it is empty, or it is a pipe or a device.
     """
     if not path.exists():
         raise DataError(f"There is no file {path}.", fix="Check the paths in [data] of the settings, or --data.")
+    if not (path.is_file() or path.is_dir()):
+        raise DataError(
+            f"{path} is a pipe or a device.",
+            why="It may never end, and cannot be read a second time.",
+            fix="Write it into a file first.",
+        )
     if path.is_file() and path.stat().st_size == 0:
         raise DataError(f"{path} is empty.", fix="Check how it was written.")
 

@@ -113,6 +113,13 @@ class Replay(Walk):
     """
 
     _kept: Captured | None = None
+    _shape: torch.Size | None = None
+
+    def decode(self, sources: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Generate the outputs of a batch; see `Walk.decode`. What a batch of another shape held is freed first."""
+        if sources.shape != self._shape:
+            self._kept, self._shape = None, sources.shape
+        return super().decode(sources, mask)
 
     def finish(self, memory: Tensors, state: State) -> torch.Tensor:
         """Take all steps, or stop soon after all rows are done."""
@@ -132,13 +139,11 @@ class Replay(Walk):
         return self.search.outputs(kept.state).clone()
 
     def _keep(self, memory: Tensors, state: State) -> Captured:
-        kept = self._kept
-        if kept is not None and kept.memory.fits(memory) and kept.state.fits(state):
-            kept.memory.assign(memory)
-            kept.state.assign(state)
-            return kept
-        self._kept = None  # frees what it holds before more is captured
-        self._kept = Captured(memory, state)
+        if self._kept is None:
+            self._kept = Captured(memory, state)
+        else:
+            self._kept.memory.assign(memory)
+            self._kept.state.assign(state)
         return self._kept
 
     def _capture(self, kept: Captured, width: int) -> Callable[[], None]:

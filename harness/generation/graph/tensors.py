@@ -27,15 +27,10 @@ class Tensors:
 
     def assign(self, other: Self) -> None:
         """Take over the values of a group of the same shapes, in the memory of this one."""
-        for own, new in zip(self._flat(), other._flat(), strict=True):
-            own.copy_(new)
-
-    def fits(self, other: Self) -> bool:
-        """Whether the other group has the same shapes."""
-        return [each.shape for each in self._flat()] == [each.shape for each in other._flat()]
+        for (_, own), (_, new) in zip(self._items(), other._items(), strict=True):
+            mine, theirs = (held if isinstance(held, tuple) else (held,) for held in (own, new))
+            for kept, wanted in zip(mine, theirs, strict=True):
+                kept.copy_(wanted)
 
     def _items(self) -> list[tuple[str, Held]]:
         return [(field.name, getattr(self, field.name)) for field in fields(self)]
-
-    def _flat(self) -> list[torch.Tensor]:
-        return [each for _, held in self._items() for each in (held if isinstance(held, tuple) else (held,))]

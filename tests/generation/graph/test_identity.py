@@ -78,6 +78,7 @@ def beam_settings(draw: Callable[..., Any]) -> dict[str, Any]:
     sharpness=st.sampled_from([1.0, 2.0, 3.0]),
     rows=st.integers(1, 7),
     batch_size=st.integers(1, 5),
+    longest=st.sampled_from([1, 2, 12]),
     way=st.sampled_from(sorted(WAYS)),
 )
 def test_random_models_write_the_same_tokens(
@@ -88,6 +89,7 @@ def test_random_models_write_the_same_tokens(
     sharpness: float,
     rows: int,
     batch_size: int,
+    longest: int,
     way: str,
 ) -> None:
     """Whatever the lengths, beams, penalties, stopping, n-grams and forced tokens; in float64 nothing may differ."""
@@ -98,7 +100,7 @@ def test_random_models_write_the_same_tokens(
     resolved = resolve(model, **chosen)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "Walk", WAYS[way])
-        sources = make_sources(seed, rows, vocabulary=vocabulary)
+        sources = make_sources(seed, rows, vocabulary=vocabulary, longest=longest)
         ours, theirs = write_both(model, sources, resolved, batch_size=batch_size)
     assert ours == theirs
 
@@ -144,13 +146,14 @@ def test_planted_bugs_are_seen(
     """The test above has teeth: with a bug in the caches or the mask some rows differ."""
     plant(monkeypatch)
     chosen = {"num_beams": 3, "max_length": 20, "early_stopping": True, "eos_token_id": [1, 3, 7, 9, 11]}
-    different = 0
-    for seed in range(4):
+
+    def differs(seed: int) -> bool:
         model = make_model(seed, vocabulary=40, kind=kind, sharpness=2.0)
-        rows = make_sources(seed, 16, vocabulary=40, longest=6)
+        rows = make_sources(seed, 12, vocabulary=40, longest=2)
         ours, theirs = write_both(model, rows, resolve(model, **chosen), batch_size=4)
-        different += ours != theirs
-    assert different
+        return ours != theirs
+
+    assert any(differs(seed) for seed in range(4))
 
 
 @pytest.mark.parametrize(
@@ -174,17 +177,17 @@ def test_the_embedded_model_writes_the_same_tokens(
     assert hash_weights(tiny_t5.model) == before
 
 
-@pytest.mark.parametrize("beams", [1, 4])
+@pytest.mark.parametrize(("way", "beams"), [("walk", 1), ("replay", 4)], indirect=["way"])
 def test_the_embedded_causal_model_writes_the_same_tokens(way: str, beams: int) -> None:
     """Prompts of a task, in float32 with real weights; the model itself is not changed."""
     loaded = load_model(ModelSettings(name="tiny-llama"), auto_class="AutoModelForCausalLM")
-    form = make_causal(data__train_rows=8)
+    form = make_causal(data__train_rows=6)
     rows = form.encode(load_splits(form.experiment.data, SUMMARIZATION).train, loaded)
-    resolved = resolve(loaded.model, num_beams=beams, min_length=5, max_length=24, no_repeat_ngram_size=3)
+    resolved = resolve(loaded.model, num_beams=beams, min_length=5, max_length=12, no_repeat_ngram_size=3)
     before = hash_weights(loaded.model)
     ours, theirs = write_both(loaded.model, rows, resolved, batch_size=3)
     assert ours == theirs
-    assert len({tuple(tokens) for tokens in ours}) > 4
+    assert len({tuple(tokens) for tokens in ours}) > 3
     assert hash_weights(loaded.model) == before
 
 
