@@ -22,7 +22,7 @@ TELEMETRY = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "RAY_USAGE_STATS_ENABLED": "0",
     "WANDB_ERROR_REPORTING": "false",
-    "WANDB_MODE": "offline",
+    "WANDB_MODE": "disabled",
 }
 os.environ |= TELEMETRY
 if "PYTEST_XDIST_WORKER" in os.environ:
