@@ -214,7 +214,6 @@ def test_tutorial_works_as_it_stands(tmp_path: Path) -> None:
 def test_notebook_shows_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """The notebook runs from top to bottom and prints what is stored in it, but for numbers and the models' words."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-    monkeypatch.setenv("WANDB_MODE", "disabled")  # transformers prints a line where it is "offline"
     page = runpy.run_path(str(DOCS / "refresh_notebook.py"))
     stored = json.loads((DOCS / "notebook.ipynb").read_text(encoding="utf-8"))["cells"]
     now = page["run_notebook"]()["cells"]
