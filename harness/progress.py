@@ -3,7 +3,7 @@
 ::
 
     FOLDER/KEY/piece.json                                 (each piece has one: the hashes of its files)
-    FOLDER/KEY/base-WEIGHTS/arm/, rows-0/, rows-512/      the base's arm; until it is whole, its outputs by part
+    FOLDER/KEY/base-WEIGHTS/arm/, rows-0/, rows-1024/      the base's arm; until it is whole, its outputs by part
     FOLDER/KEY/seed-42/training-1/step-40/, trained/      checkpoints of a training; then its weights
     FOLDER/KEY/seed-42/tuned-WEIGHTS/arm/                 the tuned arm
 
@@ -177,6 +177,8 @@ class Unfinished:
         return self
 
     def __exit__(self, *failure: object) -> None:
+        if self._place is not None and not any(self._place.rglob(PIECE_FILE)):
+            self.forget()
         self._held.close()
 
     def open(self, key: str, say: Callable[[str], None]) -> Progress:
@@ -205,14 +207,15 @@ class Unfinished:
         return Progress(folder=place, say=say, pace=Pace(self._every))
 
     def forget(self) -> None:
-        """Take away what was kept: the run has ended, and the next one begins anew."""
+        """Take away what was kept: the run has ended, and the next one begins anew; of empty folders none stays."""
         if self._place is not None:
             shutil.rmtree(self._place, ignore_errors=True)
             self._place = None
-        try:
-            self._folder.rmdir()
-        except OSError:  # others have not ended
-            return
+        for folder in (self._folder, self._folder.parent):
+            try:
+                folder.rmdir()
+            except OSError:  # others have not ended, or runs stand there
+                return
 
 
 def seal(place: Path) -> None:

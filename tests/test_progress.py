@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -165,6 +166,18 @@ def test_forgotten_is_gone_and_fresh_is_empty(tmp_path: Path) -> None:
         assert fresh.open("key", print).find("x") is None
         fresh.forget()
     assert not (tmp_path / "u").exists()
+
+
+def test_run_that_kept_nothing_leaves_nothing(tmp_path: Path) -> None:
+    """A run that is refused before its first piece leaves no folder behind; one that has kept a piece does."""
+    for kept in (False, True):
+        unfinished = Unfinished(tmp_path / "name" / "u")
+        with suppress(ZeroDivisionError), unfinished:
+            progress = unfinished.open("key", print)
+            if kept:
+                keep(progress, "x", {"a": b"1"})
+            raise ZeroDivisionError
+        assert (tmp_path / "name").exists() is kept
 
 
 def test_several_processes_share_no_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
