@@ -28,6 +28,7 @@ from typing import Any, Self
 
 from harness import processes
 from harness.atomic import is_locked, locked, recover, whole_folder
+from harness.errors import DataError, ModelError, SettingsError
 from harness.fingerprint import hash_json
 
 UNFINISHED = "unfinished"
@@ -176,8 +177,10 @@ class Unfinished:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *failure: object) -> None:
-        if self._place is not None and not any(self._place.rglob(PIECE_FILE)):
+    def __exit__(self, kind: type[BaseException] | None, *failure: object) -> None:
+        # What was refused would be refused again.
+        refused = kind is not None and issubclass(kind, SettingsError | DataError | ModelError)
+        if self._place is not None and (refused or not any(self._place.rglob(PIECE_FILE))):
             self.forget()
         self._held.close()
 
