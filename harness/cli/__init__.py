@@ -78,8 +78,8 @@ def cli() -> None:
     """  # noqa: D301 - click's mark for lines to leave as they are
 
 
-class _Terminated(KeyboardInterrupt):
-    """The process was asked to stop, by SIGTERM."""
+class _Terminated(BaseException):
+    """The process was asked to stop, by SIGTERM; click would make a Ctrl-C of a `KeyboardInterrupt`."""
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def main() -> Any:
     try:
         code = _call()
         processes.part()
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - reported, a bug with its traceback
+    except (Exception, KeyboardInterrupt, _Terminated) as error:  # noqa: BLE001 - reported, a bug with its traceback
         return processes.end_together(error, _report)
     # Of several processes the first has the verdict; torchrun stops all as soon as one ends with another code than 0.
     return code if processes.is_first() else 0

@@ -140,8 +140,8 @@ def kill(folder: Path, prepare: Prepare, changes: Mapping[str, object] | None = 
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """The folders of finished runs, in the order of their names."""
-    return sorted(path.parent for path in folder.glob("runs/*/*/verdict.json"))
+    """The folders of finished runs, in the order of their names; one that is being written has a name with a dot."""
+    return sorted(path.parent for path in folder.glob("runs/*/[!.]*/verdict.json"))
 
 
 def read_evidence(run_folder: Path) -> dict[str, object]:

@@ -28,7 +28,7 @@ from tests.generation.graph.random_models import resolve
 
 pytestmark = pytest.mark.faults
 MEGABYTE = 1 << 20
-ROWS, ROOM = 64, 128 * MEGABYTE
+ROWS, ROOM = 64, 48 * MEGABYTE
 
 
 def write_with_little_room(told: Connection) -> None:
