@@ -20,7 +20,7 @@ from harness.atomic import recover, whole_folder
 from harness.errors import UsageError
 from harness.report.account import write_text
 from harness.report.folder import keep_out_of_git
-from harness.sweeps.engine import Ended
+from harness.sweeps.runner import Ended
 from harness.sweeps.work import CellOrder, unpack
 
 CELL_FILE = "cell.json"

@@ -109,9 +109,9 @@ def run_cell(order: CellOrder) -> bytes:
         HarnessError: what `harness.experiment.run` raises.
     """
     with threads_of(order.threads), tempfile.TemporaryDirectory() as place:
-        require_equal(order.environment, describe_environment())
+        require_same(order.environment, describe_environment())
         done = run(order.cell.experiment, baselines=Path(place) / "none")
-        require_equal(order.sources, sources_of(done))
+        require_same(order.sources, sources_of(done))
         folder = Path(place) / "cell"
         folder.mkdir()
         write_evidence(done, give_account(done), folder)
@@ -124,7 +124,7 @@ def sources_of(done: Run) -> Mapping[str, object]:
     return name_sources(str(tuned.train_rows), base.rows, base.model.model_dump())
 
 
-def require_equal(wanted: Mapping[str, object], found: Mapping[str, object]) -> None:
+def require_same(wanted: Mapping[str, object], found: Mapping[str, object]) -> None:
     """Make sure that a worker starts from what the sweep was begun with.
 
     Raises:
