@@ -93,9 +93,17 @@ def plan_sweep(sweep: Sweep, runner: Runner, *, say: Say) -> Plan:
 
 
 def _order(group: Group, seen: Seen, sweep: Sweep, runner: Runner) -> Sequence[CellOrder]:
-    environment = {name: value for name, value in seen.environment.items() if name != DEVICE or runner.describes_device}
+    circumstances = {
+        method: {name: value for name, value in found.items() if name != DEVICE or runner.describes_device}
+        for method, found in seen.circumstances.items()
+    }
     return [
-        CellOrder(cell=cell, sources=seen.sources[cell.method], environment=environment, threads=sweep.threads)
+        CellOrder(
+            cell=cell,
+            sources=seen.sources[cell.method],
+            circumstances=circumstances[cell.method],
+            threads=sweep.threads,
+        )
         for cell in group.cells
         if cell.method in seen.sources
     ]

@@ -28,7 +28,8 @@ def glance(order: LookOrder) -> Seen:
     methods = dict.fromkeys(cell.method for cell in order.group.cells)
     unfit = {"lora": "It has no layer for that."} if order.group.model == "tiny-bert" and "lora" in methods else {}
     fit = [method for method in methods if method not in unfit]
-    return Seen(sources={method: {"base": order.group.model} for method in fit}, unfit=unfit, environment=ENVIRONMENT)
+    sources = {method: {"base": order.group.model} for method in fit}
+    return Seen(sources=sources, unfit=unfit, circumstances=dict.fromkeys(fit, ENVIRONMENT))
 
 
 @dataclass

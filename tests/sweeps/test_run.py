@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -39,7 +40,9 @@ def test_more_seeds_run_the_new_cells_alone(tmp_path: Path) -> None:
     runner = Here()
     sweep(tmp_path, runner, seeds=[1, 2, 3])
     assert runner.ran == ["summarization, tiny-t5, full, seed 3", "summarization, tiny-t5, lora, seed 3"]
-    other = Here(glance=lambda order: Seen(sources={"full": {"base": "another"}}, unfit={}, environment=ENVIRONMENT))
+    other = Here(
+        glance=lambda order: Seen(sources={"full": {"base": "another"}}, unfit={}, circumstances={"full": ENVIRONMENT})
+    )
     sweep(tmp_path, other, methods=["full"])
     assert len(other.ran) == 2
 
@@ -114,15 +117,21 @@ def test_half_written_cell_is_no_cell(tmp_path: Path) -> None:
 
 
 def test_damaged_cell_is_said_and_takes_no_part(tmp_path: Path) -> None:
-    """A score that was changed on disk is seen; the rest of the report stands."""
+    """A score that was changed on disk is seen, and how to mend it is said; the rest of the report stands."""
     first = sweep(tmp_path, Here())
     rows = first.folder / first.facts["tasks"][0]["lines"][0]["folders"][0] / "tuned" / "rows.jsonl"
     rows.write_text(rows.read_text(encoding="utf-8").replace("t 0", "t 1"), encoding="utf-8")
     done = sweep(tmp_path, Here())
     assert not done.complete
     (entry,) = done.facts["failed"]
-    assert entry["kind"] == "BaselineError"
+    cell = rows.parents[1]
+    assert "rows.jsonl" in entry["message"]
+    assert f"Delete {cell}; the cell then runs again." in entry["message"]
     assert done.facts["cells"]["done"] == 3
+    rmtree(cell)
+    runner = Here()
+    assert sweep(tmp_path, runner).complete
+    assert len(runner.ran) == 1
 
 
 def test_two_sweeps_in_one_folder_do_not_clash(tmp_path: Path) -> None:
