@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+import torch
 
 from harness.arm import ModelIdentity
 from harness.data.source import load_splits
 from harness.experiment import run
+from harness.fingerprint import hash_weights
+from harness.lesson import Trained
 from harness.methods.full import tune
-from harness.progress import Unfinished
-from harness.resuming import describe_circumstances, make_key
+from harness.methods.method import Adapted, Method
+from harness.metrics.metric import Table
+from harness.models.loading import LoadedModel
+from harness.progress import Progress, Unfinished
+from harness.resuming import describe_circumstances, make_key, recall_tuned
 from harness.tasks.summarization import SUMMARIZATION
 from tests.small import small_experiment
-
-if TYPE_CHECKING:
-    from harness.lesson import Trained
-    from harness.methods.method import Method
 
 BASE = ModelIdentity(name="tiny", weights="0", tensors=1, parameters=1, tokenizer="0")
 
@@ -149,6 +153,28 @@ def test_run_that_has_no_key_keeps_nothing_and_says_so(tmp_path: Path) -> None:
         assert not (tmp_path / "unfinished").exists()
     assert done.losses
     assert sum("keeps nothing" in line for line in said) == 1
+
+
+@pytest.mark.parametrize("adapted", [False, True])
+def test_what_a_method_made_is_read_as_it_was_kept(tiny_t5: LoadedModel, tmp_path: Path, adapted: bool) -> None:  # noqa: FBT001
+    """Weights, losses, facts, tables and warnings; the base stays as it is, and the method is not asked again."""
+    base = tiny_t5.model
+    model = copy.deepcopy(base)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(1)
+    plain: dict[str, Any] = {"losses": (2.0, 1.0), "trainable_parameters": 7, "held_out_losses": (3.0,)}
+    table = Table(title="t", columns=("a", "b"), rows=(("1", "2"), ("3", "4")))
+    more: dict[str, Any] = {"facts": {"kl": 0.5}, "tables": (table,), "warnings": ("Look.",), "keeps_weights": True}
+    made = Adapted(model=model, **plain, **more) if adapted else Trained(model=model, **plain)
+    progress, said = Progress(folder=tmp_path), list[str]()
+    assert recall_tuned(progress, base, lambda: made) is made
+    found = recall_tuned(replace(progress, say=said.append), base, lambda: pytest.fail("It was asked again."))
+    assert type(found) is type(made)
+    assert {**vars(found), "model": None} == {**vars(made), "model": None}
+    assert hash_weights(found.model) == hash_weights(model) != hash_weights(base)
+    assert not found.model.training
+    assert said == ["tuned already (kept 0 s ago)"]
 
 
 def test_circumstances_are_the_same_twice() -> None:
