@@ -14,7 +14,7 @@ from pydantic import Field, SkipValidation, ValidationError, model_validator
 
 from harness.config import Settings
 from harness.errors import BaselineError
-from harness.fingerprint import hash_json, hash_list
+from harness.fingerprint import hash_file, hash_json, hash_list
 from harness.spool import Spool
 from harness.views import VIEWS
 
@@ -157,7 +157,10 @@ class Arm(Settings):
         """
         manifest_path, rows_path = folder / MANIFEST_FILE, folder / ROWS_FILE
         content = _read_json(manifest_path)
-        rows_hash = _hash_file(rows_path)
+        try:
+            rows_hash = hash_file(rows_path)
+        except OSError as error:
+            raise _unreadable(rows_path, error) from None
         _require(content.pop("sha256", None) == hash_json(content), manifest_path)
         _require(content.get("rows_sha256") == rows_hash, rows_path)
         try:
@@ -193,14 +196,6 @@ def _read_text(path: Path) -> str:
 def _unreadable(path: Path, error: Exception) -> BaselineError:
     seen = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
     return BaselineError(f"{path} {seen}.", fix="Restore it from git, or accept a new run.")
-
-
-def _hash_file(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise _unreadable(path, error) from None
 
 
 def _read_json(path: Path) -> dict[str, object]:

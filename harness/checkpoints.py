@@ -8,7 +8,7 @@ each file is checked before. The pickled arguments beside them are left out; nob
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,36 +94,42 @@ def recall_trained(progress: Progress, model: torch.nn.Module, train: Callable[[
     place = progress.find(TRAINED)
     if place is None:
         trained = train()
-        progress.keep(TRAINED, lambda fresh: write_trained(fresh, trained))
+        progress.keep(TRAINED, lambda fresh: write_trained(fresh, trained, list_moving(trained.model)))
         for number in progress.numbered(STEP):
             progress.drop(f"{STEP}{number}")
         return trained
     progress.say(f"training is done already ({say_age(place)})")
-    return read_trained(place, model)
+    return read_trained(place, model.cpu(), list_moving(model))
 
 
-def write_trained(place: Path, trained: Trained) -> None:
-    """Write all weights and buffers that may move, and how they came about."""
-    moving = {name: tensor.detach().cpu().clone() for name, tensor in list_moving(trained.model).items()}
-    save_file({name: tensor.contiguous() for name, tensor in moving.items()}, place / WEIGHTS_FILE)
+def write_trained(place: Path, trained: Trained, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write some of a trained model's weights and buffers, and how they came about.
+
+    Args:
+        place: a new piece.
+        trained: the model.
+        tensors: those of its tensors in which it differs from one that is not trained.
+    """
+    plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    save_file(plain, place / WEIGHTS_FILE)
     facts = {name: getattr(trained, name) for name in ("losses", "trainable_parameters", "held_out_losses")}
     (place / FACTS_FILE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
 
-def read_trained(place: Path, model: Any) -> Trained:
+def read_trained(place: Path, model: Any, tensors: Mapping[str, torch.Tensor]) -> Trained:
     """Give a model the weights that `write_trained` wrote.
 
     Args:
         place: a whole piece.
         model: of the same make; it is changed.
+        tensors: those of its tensors that were written.
     """
     facts = json.loads((place / FACTS_FILE).read_text(encoding="utf-8"))
-    moving = list_moving(model)
     with torch.no_grad():
         for name, tensor in load_file(place / WEIGHTS_FILE).items():
-            moving[name].copy_(tensor)
+            tensors[name].copy_(tensor)
     return Trained(
-        model=model.cpu().eval(),
+        model=model.eval(),
         losses=tuple(facts["losses"]),
         trainable_parameters=facts["trainable_parameters"],
         held_out_losses=tuple(facts["held_out_losses"]),

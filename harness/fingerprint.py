@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from harness import processes
 if TYPE_CHECKING:
     import torch
 
+PACKAGE = "finetune-harness"
 LIBRARIES = ("accelerate", "datasets", "numpy", "rouge_score", "tokenizers", "torch", "transformers")
 """The libraries whose versions are written into every manifest."""
 
@@ -22,6 +24,16 @@ LIBRARIES = ("accelerate", "datasets", "numpy", "rouge_score", "tokenizers", "to
 def hash_text(text: str) -> str:
     """SHA-256 of a text, 64 hex digits."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_json(value: object) -> str:
@@ -103,3 +115,19 @@ def describe_environment() -> dict[str, str]:
         **({"processes": str(processes.count())} if processes.count() > 1 else {}),
         **{name: importlib.metadata.version(name) for name in LIBRARIES},
     }
+
+
+def list_versions() -> dict[str, str]:
+    """The version of every dependency that is installed, those of the extras included."""
+    versions = {}
+    try:
+        requirements = importlib.metadata.requires(PACKAGE) or []
+    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
+        requirements = list(LIBRARIES)
+    for requirement in requirements:
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return dict(sorted(versions.items()))

@@ -14,7 +14,6 @@ changed it is another run, which finds no piece of this one.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -29,7 +28,7 @@ from typing import Any, Self
 from harness import processes
 from harness.atomic import is_locked, locked, recover, whole_folder
 from harness.errors import DataError, ModelError, SettingsError
-from harness.fingerprint import hash_json
+from harness.fingerprint import hash_file, hash_json
 
 UNFINISHED = "unfinished"
 """The folder beside the runs of an experiment where those are kept that have not ended."""
@@ -184,16 +183,22 @@ class Unfinished:
             self.forget()
         self._held.close()
 
-    def open(self, key: str, say: Callable[[str], None]) -> Progress:
+    def open(self, key: str | None, say: Callable[[str], None]) -> Progress:
         """The pieces of the run with this key; nothing is kept where another process is at work on the same.
 
         Args:
-            key: a hash of all that decides how the pieces come out.
+            key: a hash of all that decides how the pieces come out; nothing where that is not known.
             say: is told what was found.
 
         Raises:
             UsageError: nothing can be written there.
         """
+        if key is None:
+            say(
+                "this run keeps nothing, and would begin anew: its method or its reward is no function of a file, and "
+                "another one would look the same; write it with def at the top of a module"
+            )
+            return NOTHING
         place = self._folder / key
         if processes.count() > 1:
             say("several processes share this run: it keeps nothing, and would begin anew")
@@ -253,11 +258,7 @@ def say_age(place: Path) -> str:
 
 def _hash_files(place: Path) -> dict[str, str]:
     files = sorted(path for path in place.rglob("*") if path.is_file() and path != place / PIECE_FILE)
-    hashes = {}
-    for path in files:
-        with path.open("rb") as file:
-            hashes[path.relative_to(place).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
-    return hashes
+    return {path.relative_to(place).as_posix(): hash_file(path) for path in files}
 
 
 def _write_json(path: Path, value: object) -> None:

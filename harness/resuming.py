@@ -6,14 +6,15 @@ import copy
 import dataclasses
 import importlib.util
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.arm import ModelIdentity
 from harness.config import Experiment
 from harness.data.rows import Splits, hash_rows
-from harness.fingerprint import describe_environment, hash_code, hash_json, hash_text
+from harness.fingerprint import describe_environment, hash_code, hash_file, hash_json, list_versions
 from harness.lesson import Trained
 from harness.methods.method import Adapted, Method
 from harness.metrics.metric import Table
@@ -22,15 +23,14 @@ from harness.progress import Progress, say_age
 if TYPE_CHECKING:
     import torch
 
-TUNED, WEIGHTS_FILE, FACTS_FILE = "tuned", "weights.safetensors", "facts.json"
-JUDGED_ONLY = {"gate", "checks", "repeats"}
-"""Settings that decide nothing about weights, outputs or scores."""
-FACTS = ("losses", "trainable_parameters", "held_out_losses")
+TUNED, ADAPTED_FILE = "tuned", "adapted.json"
+JUDGED_ONLY: dict[str, Any] = {"gate": {"require"}, "checks": True, "repeats": True}
+"""Settings that decide nothing of what is kept. Level and flips do: of the engine, and of what a method found."""
 ADAPTED = ("facts", "tables", "warnings", "keeps_weights")
 
 
-def make_key(experiment: Experiment, splits: Splits, base: ModelIdentity, method: Method | None) -> str:
-    """What decides how weights, outputs and scores come out, as 16 hex digits.
+def make_key(experiment: Experiment, splits: Splits, base: ModelIdentity, method: Method | None) -> str | None:
+    """What decides how weights, outputs and scores come out, as 16 hex digits; nothing where that is not known.
 
     Args:
         experiment: its settings, but for those that only judge.
@@ -38,23 +38,79 @@ def make_key(experiment: Experiment, splits: Splits, base: ModelIdentity, method
         base: the base's weights and tokenizer.
         method: a user's own, known by its name and the text of its module.
     """
-    rewards = [] if ":" not in experiment.rlhf.reward else [_hash_module(experiment.rlhf.reward.partition(":")[0])]
-    pairs = [] if experiment.rlhf.pairs is None else [_hash_file(Path(experiment.rlhf.pairs))]
-    own = (
-        None
-        if method is None
-        else [method.__module__, getattr(method, "__qualname__", ""), _hash_module(method.__module__)]
-    )
+    circumstances = describe_circumstances([experiment])
+    own = "" if method is None else _hash_method(method)
+    if own is None or None in circumstances.values():
+        return None
     decides = {
         "settings": experiment.model_dump(mode="json", exclude=JUDGED_ONLY),
         "rows": [hash_rows(splits.train), hash_rows(splits.eval)],
         "base": base.model_dump(),
         "method": own,
-        "read besides": rewards + pairs,
-        "environment": describe_environment(),
-        "code": hash_code(),
+        "circumstances": circumstances,
     }
     return hash_json(decides)[:16]
+
+
+def describe_circumstances(experiments: Sequence[Experiment]) -> dict[str, str | None]:
+    """What decides how experiments come out beside settings, rows and base.
+
+    Returns:
+        The environment, and hashes of the harness's own code, of all packages' versions, and of the files that a method
+        reads; nothing in the place of the last where the text of one is not known.
+    """
+    files = [found for experiment in experiments for found in _hash_files(experiment)]
+    return {
+        **describe_environment(),
+        "code": hash_code(),
+        "packages": hash_json(list_versions()),
+        "files read besides": None if None in files else hash_json(files),
+    }
+
+
+def _hash_files(experiment: Experiment) -> list[str | None]:
+    """The pairs and the reward of a method that reads them."""
+    if experiment.method != "rlhf":
+        return []
+    rlhf = experiment.rlhf
+    module, _, attribute = rlhf.reward.partition(":")
+    return [
+        "" if rlhf.pairs is None else _hash_if_readable(Path(rlhf.pairs)),
+        "" if not attribute else _hash_module(module),
+    ]
+
+
+def _hash_method(method: Method) -> str | None:
+    """Of the text of a method's module and its name there; nothing where that name is not the method.
+
+    A partial, a bound method or a function within a function has arguments that no text shows.
+    """
+    module, name = getattr(method, "__module__", None), getattr(method, "__qualname__", "")
+    found: Any = sys.modules.get(module or "")
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    text = _hash_module(method.__module__) if found is method else None
+    return text and hash_json([module, name, text])
+
+
+def _hash_module(name: str) -> str | None:
+    """SHA-256 of a module's text; nothing where it has none, as ``__main__`` in a notebook."""
+    if name in sys.modules:
+        origin = getattr(sys.modules[name], "__file__", None)
+    else:
+        try:
+            found = importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            return None
+        origin = found and found.origin
+    return _hash_if_readable(Path(origin)) if origin else None
+
+
+def _hash_if_readable(path: Path) -> str | None:
+    try:
+        return hash_file(path)
+    except OSError:
+        return None
 
 
 def recall_tuned(progress: Progress, base: Any, tune: Callable[[], Trained]) -> Trained:
@@ -93,33 +149,24 @@ def _is_like(trained: Any, base: Any) -> bool:
 
 
 def _write(place: Path, trained: Trained) -> None:
-    from safetensors.torch import save_file  # noqa: PLC0415 - torch loads late
+    from harness.checkpoints import write_trained  # noqa: PLC0415 - torch loads late
 
-    tensors = _list_tensors(trained.model)
-    save_file(
-        {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}, place / WEIGHTS_FILE
-    )
-    names = (*FACTS, *ADAPTED) if isinstance(trained, Adapted) else FACTS
-    facts = {name: getattr(trained, name) for name in names}
-    if "tables" in facts:
-        facts["tables"] = [dataclasses.asdict(table) for table in facts["tables"]]
-    (place / FACTS_FILE).write_text(json.dumps(facts, default=dict) + "\n", encoding="utf-8")
+    write_trained(place, trained, _list_tensors(trained.model))
+    if isinstance(trained, Adapted):
+        facts = {name: getattr(trained, name) for name in ADAPTED}
+        facts["tables"] = [dataclasses.asdict(table) for table in trained.tables]
+        (place / ADAPTED_FILE).write_text(json.dumps(facts, default=dict) + "\n", encoding="utf-8")
 
 
 def _read(place: Path, base: Any) -> Trained:
-    import torch  # noqa: PLC0415
-    from safetensors.torch import load_file  # noqa: PLC0415
+    from harness.checkpoints import read_trained  # noqa: PLC0415
 
-    model, facts = copy.deepcopy(base), json.loads((place / FACTS_FILE).read_text(encoding="utf-8"))
-    tensors = _list_tensors(model)
-    with torch.no_grad():
-        for name, tensor in load_file(place / WEIGHTS_FILE).items():
-            tensors[name].copy_(tensor)
-    for name in ("losses", "held_out_losses", "warnings"):
-        if name in facts:
-            facts[name] = tuple(facts[name])
-    if "tables" not in facts:
-        return Trained(model=model.eval(), **facts)
+    model = copy.deepcopy(base)
+    trained = read_trained(place, model, _list_tensors(model))
+    if not (place / ADAPTED_FILE).is_file():
+        return trained
+    facts = json.loads((place / ADAPTED_FILE).read_text(encoding="utf-8"))
+    facts["warnings"] = tuple(facts["warnings"])
     facts["tables"] = tuple(
         Table(
             title=table["title"],
@@ -129,21 +176,8 @@ def _read(place: Path, base: Any) -> Trained:
         )
         for table in facts["tables"]
     )
-    return Adapted(model=model.eval(), **facts)
+    return Adapted(**vars(trained), **facts)
 
 
 def _list_tensors(model: Any) -> dict[str, torch.Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
-
-
-def _hash_module(name: str) -> str:
-    """SHA-256 of a module's text; empty where it has none."""
-    found = importlib.util.find_spec(name)
-    return _hash_file(Path(found.origin)) if found is not None and found.origin else ""
-
-
-def _hash_file(path: Path) -> str:
-    try:
-        return hash_text(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    except OSError:
-        return ""

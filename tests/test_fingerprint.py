@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForSeq2SeqLM
 
-from harness.fingerprint import LIBRARIES, describe_environment, hash_json, hash_list, hash_text, hash_weights
+from harness.fingerprint import (
+    LIBRARIES,
+    describe_environment,
+    hash_file,
+    hash_json,
+    hash_list,
+    hash_text,
+    hash_weights,
+    list_versions,
+)
 from harness.models.loading import LoadedModel
 
 JSON = st.recursive(
@@ -73,6 +85,21 @@ def test_weights_hash_knows_what_is_saved() -> None:
 
     assert len({hash_weights(model(persistent=True, value=value)) for value in (0.0, 1.0)}) == 2
     assert len({hash_weights(model(persistent=False, value=value)) for value in (0.0, 1.0)}) == 1
+
+
+@given(content=st.binary(max_size=200))
+def test_file_hash_is_that_of_its_bytes(content: bytes) -> None:
+    """Nothing is decoded, and no line end is changed."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "x").write_bytes(content)
+        assert hash_file(Path(folder) / "x") == hashlib.sha256(content).hexdigest()
+
+
+def test_versions_are_those_of_all_that_is_installed() -> None:
+    """The extras are among them, each with the version that it says itself."""
+    versions = list_versions()
+    assert {"peft", "sacrebleu", "scikit-learn", "torch"} < set(versions)
+    assert all(versions[name] == importlib.metadata.version(name) for name in versions)
 
 
 def test_environment_names_every_library() -> None:

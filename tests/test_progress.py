@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -13,10 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.atomic import locked, write_whole
+from harness.baselines.store import BENCHMARKS
+from harness.benchmark.page import write_page
+from harness.defects import checks_page
 from harness.errors import SettingsError, UsageError
 from harness.metrics.metric import Output
 from harness.outputs import PART, predict_in_parts
 from harness.progress import NOTHING, PIECE_FILE, Pace, Progress, Unfinished, find_fault, say_age
+from harness.sweeps.store import Store
 
 FILES = st.dictionaries(st.sampled_from(["a.json", "b.safetensors", "deep/c"]), st.binary(max_size=40), min_size=1)
 
@@ -205,3 +210,30 @@ def test_file_is_whole_or_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(UsageError, match=r"page\.md cannot be written"):
         write_whole(path, b"new")
     assert [entry.read_bytes() for entry in tmp_path.iterdir()] == [b"old"]
+
+
+def test_pages_and_reports_are_whole_or_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every program that writes over a page of before leaves that where the new one cannot be put in place."""
+    pages = {name: tmp_path / name / "page.md" for name in ("checks", "bench", "sweep")}
+    for page in pages.values():
+        page.parent.mkdir()
+        page.write_bytes(b"old")
+    (pages["checks"].parent / "defects").mkdir()
+    (pages["checks"].parent / "defects" / "caught.json").write_text("{}", encoding="utf-8")
+    for stored in (Path(__file__).parents[1] / "baselines" / BENCHMARKS).glob("*.json"):
+        (tmp_path / BENCHMARKS).mkdir(exist_ok=True)
+        shutil.copy(stored, tmp_path / BENCHMARKS)
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    for write in (
+        lambda: checks_page.main([str(pages["checks"])]),
+        lambda: write_page(tmp_path, pages["bench"]),
+        lambda: Store(pages["sweep"].parent).write_whole("page.md", "new"),
+    ):
+        with pytest.raises(UsageError, match=r"page\.md cannot be written: No space left on device"):
+            write()
+    assert {page.read_bytes() for page in pages.values()} == {b"old"}
+    assert not [*tmp_path.rglob("*.new")]

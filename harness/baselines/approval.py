@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from harness.arm import MANIFEST_FILE
 from harness.config import Settings
 from harness.errors import BaselineError
-from harness.fingerprint import hash_json, hash_text
+from harness.fingerprint import hash_file, hash_json
 
 APPROVAL_FILE = "approval.json"
 NOT_CI = {"", "0", "false"}
@@ -106,7 +106,7 @@ def read_approval(place: Path) -> Approval | None:
 
 def hash_manifests(place: Path, arms: Sequence[str] | dict[str, str]) -> dict[str, str]:
     """SHA-256 of each arm's manifest; empty where it cannot be read."""
-    return {name: _hash_file(place / name / MANIFEST_FILE) for name in arms}
+    return {name: _hash_if_readable(place / name / MANIFEST_FILE) for name in arms}
 
 
 def now() -> str:
@@ -114,10 +114,10 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _hash_file(path: Path) -> str:
+def _hash_if_readable(path: Path) -> str:
     try:
-        return hash_text(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
+        return hash_file(path)
+    except OSError:
         return ""
 
 

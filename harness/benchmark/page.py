@@ -10,10 +10,10 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from harness.atomic import write_whole
 from harness.baselines.store import BENCHMARKS
 from harness.benchmark.record import Record, read_record
 from harness.errors import UsageError
-from harness.report.account import write_text
 from harness.report.markdown import write_table
 
 HEAD = """# Engines, measured
@@ -58,7 +58,7 @@ def write_page(baselines: Path, page: Path) -> list[Path]:
         draw_roofline(record, chart)
         written.append(chart)
         parts.append(_describe(record, chart))
-    write_text(page, "\n".join(parts))
+    write_whole(page, "\n".join(parts).encode("utf-8", "replace"))
     return written
 
 

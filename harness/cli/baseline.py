@@ -177,14 +177,14 @@ def check_command(
     from harness.cli.run import quiet_libraries
 
     quiet_libraries()
+    from harness.atomic import write_whole
     from harness.drift import check_baselines, gravest_code
     from harness.report.drift import describe_drift, say_drift
 
     found = check_baselines(names, baselines=baselines, experiments=experiments, say=lambda line: say(line, err=True))
     written = json.dumps(describe_drift(found), indent=2, sort_keys=True, ensure_ascii=False)
     if document is not None:
-        document.parent.mkdir(parents=True, exist_ok=True)
-        document.write_text(f"{written}\n", encoding="utf-8", newline="\n")
+        write_whole(document, f"{written}\n".encode())
     say(written if as_json else "\n".join(line for entry in found for line in say_drift(entry)))
     context.exit(gravest_code(found))
 

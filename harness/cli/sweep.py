@@ -69,11 +69,11 @@ def sweep_command(
       130 stopped by Ctrl-C; what was done stays
     """  # noqa: D301 - click's mark for lines to leave as they are
     from harness.cli.run import parse_change, quiet_libraries
-    from harness.sweeps import SWEEP_ENGINES
-    from harness.sweeps.engine import Place
+    from harness.sweeps import SWEEP_RUNNERS
+    from harness.sweeps.runner import Workplace
     from harness.sweeps.settings import load_sweep
 
-    SWEEP_ENGINES.require(engine)
+    SWEEP_RUNNERS.require(engine)
     given: dict[str, object] = {
         axis: split(named) for axis, named in (("tasks", tasks), ("models", models), ("methods", methods)) if named
     }
@@ -83,14 +83,14 @@ def sweep_command(
     given |= {setting: value for setting, value in plain if value is not None}
     sweep = load_sweep(file, given, dict(map(parse_change, changes)))
     if address is not None and engine != "ray":
-        raise SettingsError("--address names a cluster, and the engine is not ray.", fix="Add --engine ray.")
+        raise SettingsError("--address names a cluster, and --engine is not ray.", fix="Add --engine ray.")
     quiet_libraries(bars=False)
 
     from harness.gate import ExitCode
     from harness.sweeps.plan import plan_sweep
     from harness.sweeps.run import require_cells, run_sweep
 
-    with SWEEP_ENGINES[engine](sweep, Place(workers=workers, address=address)) as opened:
+    with SWEEP_RUNNERS[engine](sweep, Workplace(workers=workers, address=address)) as opened:
         if dry_run:
             plan = plan_sweep(sweep, opened, say=lambda _: None)
         else:

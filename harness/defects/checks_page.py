@@ -15,6 +15,7 @@ from importlib import resources
 from itertools import groupby
 from pathlib import Path
 
+from harness.atomic import write_whole
 from harness.checks.check import Check
 from harness.checks.suite import all_checks
 
@@ -132,7 +133,7 @@ def main(pages: list[str]) -> None:
     """Write the page."""
     for page in map(Path, pages):
         caught = json.loads((page.parent / CAUGHT).read_text(encoding="utf-8"))
-        page.write_text(write_checks_page(caught), encoding="utf-8", newline="\n")
+        write_whole(page, write_checks_page(caught).encode())
 
 
 if __name__ == "__main__":

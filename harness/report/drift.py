@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from harness.drift import Drift, Movement, gravest_code
-from harness.fingerprint import describe_environment
+from harness.fingerprint import describe_environment, list_versions
 from harness.report.wording import say_number
 
-PACKAGE = "finetune-harness"
 MARKS = {Movement.UNCHANGED: "=", Movement.MOVED: "≠", Movement.NOT_COMPARABLE: "?"}
 
 
@@ -23,18 +20,6 @@ def describe_drift(found: Sequence[Drift]) -> dict[str, Any]:
         "bases": [entry.as_json() for entry in found],
         "exit_code": int(gravest_code(found)),
     }
-
-
-def list_versions() -> dict[str, str]:
-    """The version of every dependency that is installed, those of the extras included."""
-    versions = {}
-    for requirement in importlib.metadata.requires(PACKAGE) or ():
-        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return dict(sorted(versions.items()))
 
 
 def say_drift(found: Drift) -> list[str]:

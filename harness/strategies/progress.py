@@ -7,7 +7,7 @@
     FOLDER/KEY/seed-42/stage-2/...                   the last stage also has what the next one builds on:
     FOLDER/KEY/seed-42/stage-2/pupil/, memory.safetensors
 
-The key is a hash of all that decides how the stages come out: strategy and settings, rows, base, versions of libraries,
+The key is a hash of all that decides how the stages come out: strategy and settings, rows, base, versions of packages,
 number of threads, the harness's own code. With any of them changed it is another run, which finds no stage of this one.
 """
 
@@ -25,7 +25,8 @@ from harness.arm import Arm
 from harness.atomic import locked, whole_folder
 from harness.data.rows import hash_rows
 from harness.errors import UsageError
-from harness.fingerprint import describe_environment, hash_code, hash_json
+from harness.fingerprint import hash_json
+from harness.resuming import describe_circumstances
 from harness.strategies.curriculum import Curriculum
 from harness.strategies.pupil import Pupil
 from harness.strategies.stage import Stage
@@ -131,8 +132,7 @@ def make_key(curriculum: Curriculum) -> str:
             }
             for subject in curriculum.subjects
         ],
-        "environment": describe_environment(),
-        "code": hash_code(),
+        "circumstances": describe_circumstances([subject.experiment for subject in curriculum.subjects]),
     }
     return hash_json(decides)[:16]
 

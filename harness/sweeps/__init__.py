@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from harness.registry import Registry
-from harness.sweeps.engine import OpenEngine
+from harness.sweeps.runner import OpenRunner
 
-SWEEP_ENGINES: Registry[OpenEngine] = Registry(
-    "engine of sweeps", {"local": "harness.sweeps.local:open_local", "ray": "harness.sweeps.cluster:open_ray"}
+SWEEP_RUNNERS: Registry[OpenRunner] = Registry(
+    "runner of sweeps", {"local": "harness.sweeps.local:open_local", "ray": "harness.sweeps.cluster:open_ray"}
 )
 """What runs the cells: processes of this machine, or a Ray cluster (extra ``ray``)."""
 
-__all__ = ["SWEEP_ENGINES"]
+__all__ = ["SWEEP_RUNNERS"]

@@ -1,4 +1,4 @@
-"""The engine of a cluster: each cell is a task of Ray (extra ``ray``)."""
+"""The runner of a cluster: each cell is a task of Ray (extra ``ray``)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from harness.errors import UsageError
-from harness.sweeps.engine import Ended, Engine, Failure, Place, Work, attempt, lost
+from harness.sweeps.runner import Ended, Failure, Runner, Work, Workplace, attempt, lost
 from harness.sweeps.settings import Sweep
 
 TRAVELS = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_PROGRESS_BARS", "TQDM_DISABLE", "TRANSFORMERS_VERBOSITY")
@@ -36,7 +36,7 @@ class Ray:
         self._options = options
 
     def run(self, work: Work, items: Mapping[str, Any]) -> Iterator[tuple[str, Ended]]:
-        """See `Engine`. Ray queues what no node has room for; that nodes come and go is its matter."""
+        """See `Runner`. Ray queues what no node has room for; that nodes come and go is its matter."""
         import ray  # noqa: PLC0415 - an extra
         from ray.exceptions import RayError, RayTaskError  # noqa: PLC0415
 
@@ -100,7 +100,7 @@ def no_cluster(address: str | None, error: Exception) -> UsageError:
 
 
 @contextmanager
-def open_ray(sweep: Sweep, place: Place) -> Iterator[Engine]:
+def open_ray(sweep: Sweep, place: Workplace) -> Iterator[Runner]:
     """Connect to a cluster; without an address to that of ``RAY_ADDRESS``, or else to one on this machine alone.
 
     Raises:
@@ -111,7 +111,7 @@ def open_ray(sweep: Sweep, place: Place) -> Iterator[Engine]:
         import ray  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise UsageError(
-            "Ray is not installed, and the engine is a cluster of it.",
+            "Ray is not installed, and --engine ray needs it.",
             fix='pip install "finetune-harness[ray]", or leave out --engine: the local one needs nothing.',
         ) from error
     if place.address:

@@ -1,4 +1,4 @@
-"""The engine of one machine: a few processes, each at one item at a time."""
+"""The runner of one machine: a few processes, each at one item at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
-from harness.sweeps.engine import Ended, Engine, Place, Work, attempt, lost
+from harness.sweeps.runner import Ended, Runner, Work, Workplace, attempt, lost
 from harness.sweeps.settings import Sweep
 
 PATIENCE = 5.0
@@ -77,7 +77,7 @@ class Local:
         self._busy: dict[Connection, tuple[str, Worker]] = {}
 
     def run(self, work: Work, items: Mapping[str, Any]) -> Iterator[tuple[str, Ended]]:
-        """See `Engine`."""
+        """See `Runner`."""
         waiting = iter(items.items())
         for key, item in waiting:
             self._begin(key, work, item)
@@ -114,13 +114,13 @@ class Local:
 
 
 @contextmanager
-def open_local(sweep: Sweep, place: Place) -> Iterator[Engine]:
+def open_local(sweep: Sweep, place: Workplace) -> Iterator[Runner]:
     """Workers of this machine, by default as many as its processors have room for."""
-    engine = Local(place.workers or max(1, (os.cpu_count() or 1) // sweep.threads))
+    runner = Local(place.workers or max(1, (os.cpu_count() or 1) // sweep.threads))
     try:
-        yield engine
+        yield runner
     finally:
-        engine.stop()
+        runner.stop()
 
 
 def serve(pipe: Connection) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.preparation import Say
 from harness.sweeps.cells import Group, list_groups
-from harness.sweeps.engine import Engine, Failure
+from harness.sweeps.runner import Failure, Runner
 from harness.sweeps.settings import Sweep
 from harness.sweeps.work import DEVICE, CellOrder, LookOrder, Seen, look
 
@@ -40,14 +40,12 @@ class Plan:
         orders: key to what there is to run.
         unfit: what does not fit.
         refused: tasks and models that cannot be looked at, and why.
-        devices: what the workers that looked compute on.
     """
 
     groups: tuple[Group, ...]
     orders: Mapping[str, CellOrder]
     unfit: tuple[Unfit, ...]
     refused: tuple[tuple[Group, Failure], ...]
-    devices: tuple[str, ...]
 
     @property
     def refused_cells(self) -> int:
@@ -55,12 +53,12 @@ class Plan:
         return sum(len(group.cells) for group, _ in self.refused)
 
 
-def plan_sweep(sweep: Sweep, engine: Engine, *, say: Say) -> Plan:
+def plan_sweep(sweep: Sweep, runner: Runner, *, say: Say) -> Plan:
     """Look at every task and model: what cells start from, and what does not fit. Nothing is trained or written.
 
     Args:
         sweep: the settings.
-        engine: has the workers that look.
+        runner: has the workers that look.
         say: is told what does not fit, and what cannot be used.
 
     Raises:
@@ -70,21 +68,19 @@ def plan_sweep(sweep: Sweep, engine: Engine, *, say: Say) -> Plan:
     groups = list_groups(sweep)
     looks = {str(number): LookOrder(group=group, threads=sweep.threads) for number, group in enumerate(groups)}
     found: dict[int, Seen | Failure] = {}
-    for key, ended in engine.run(look, looks):
+    for key, ended in runner.run(look, looks):
         found[int(key)] = ended.failure or ended.value
         if ended.failure:
             say(f"{groups[int(key)]} cannot be used: {ended.failure}")
     orders: dict[str, CellOrder] = {}
     unfit: list[Unfit] = []
     refused: list[tuple[Group, Failure]] = []
-    devices: list[str] = []
     for number, group in enumerate(groups):
         seen = found[number]
         if isinstance(seen, Failure):
             refused.append((group, seen))
             continue
-        devices.append(seen.environment[DEVICE])
-        orders |= {order.key: order for order in _order(group, seen, sweep, engine)}
+        orders |= {order.key: order for order in _order(group, seen, sweep, runner)}
         unfit += _list_unfit(group, seen)
     for entry in unfit:
         say(f"{entry.task}, {entry.model}, {entry.method} does not fit: {entry.reason}")
@@ -93,14 +89,21 @@ def plan_sweep(sweep: Sweep, engine: Engine, *, say: Say) -> Plan:
         orders=orders,
         unfit=tuple(unfit),
         refused=tuple(refused),
-        devices=tuple(dict.fromkeys(devices)),
     )
 
 
-def _order(group: Group, seen: Seen, sweep: Sweep, engine: Engine) -> Sequence[CellOrder]:
-    environment = {name: value for name, value in seen.environment.items() if name != DEVICE or engine.describes_device}
+def _order(group: Group, seen: Seen, sweep: Sweep, runner: Runner) -> Sequence[CellOrder]:
+    circumstances = {
+        method: {name: value for name, value in found.items() if name != DEVICE or runner.describes_device}
+        for method, found in seen.circumstances.items()
+    }
     return [
-        CellOrder(cell=cell, sources=seen.sources[cell.method], environment=environment, threads=sweep.threads)
+        CellOrder(
+            cell=cell,
+            sources=seen.sources[cell.method],
+            circumstances=circumstances[cell.method],
+            threads=sweep.threads,
+        )
         for cell in group.cells
         if cell.method in seen.sources
     ]

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.arm import Arm
-from harness.baselines.store import read_run
 from harness.comparison import Comparison, compare
 from harness.config import GateSettings
 from harness.errors import HarnessError
@@ -89,7 +88,7 @@ def describe_sweep(sweep: Sweep, plan: Plan, store: Store) -> Facts:
             "seconds": round(sum(line["seconds"] for line in lines), 1),
             "bytes": sum(line["bytes"] for line in lines),
         },
-        "environment": next(iter(plan.orders.values())).environment,
+        "environment": next(iter(plan.orders.values())).circumstances,
         "devices": sorted({device for line in lines for device in line["devices"]}),
     }
 
@@ -105,7 +104,7 @@ def _read_candidates(
                 failed.append(_describe_failed(order, store.read_errors(key)))
                 continue
             try:
-                arms = read_run(store.place(key), order.cell.experiment.name)
+                arms = store.read_arms(key, order.cell.experiment.name)
                 facts = {**store.read_verdict(key), "cell": store.read_cell(key), "bytes": store.measure(key)}
             except HarnessError as error:
                 failed.append(_describe_failed(order, [{"kind": type(error).__name__, "message": str(error)}]))

@@ -12,9 +12,9 @@ from harness.errors import UsageError
 from harness.preparation import Say
 from harness.report.facts import Facts
 from harness.report.folder import require_writable
-from harness.sweeps.engine import Ended, Engine, Work
 from harness.sweeps.plan import Plan, plan_sweep
 from harness.sweeps.results import describe_sweep
+from harness.sweeps.runner import Ended, Runner, Work
 from harness.sweeps.settings import Sweep
 from harness.sweeps.store import Store
 from harness.sweeps.work import CellOrder, run_cell
@@ -39,7 +39,7 @@ class SweepRun:
 
 
 def run_sweep(
-    sweep: Sweep, engine: Engine, *, runs: Path, work: Work = run_cell, say: Say = lambda _: None
+    sweep: Sweep, runner: Runner, *, runs: Path, work: Work = run_cell, say: Say = lambda _: None
 ) -> SweepRun:
     """Run every cell that is not done yet, and report on all of them.
 
@@ -48,7 +48,7 @@ def run_sweep(
 
     Args:
         sweep: the settings.
-        engine: runs the cells.
+        runner: runs the cells.
         runs: the folder that holds the folder of the sweep.
         work: runs a cell; returns its folder as `run_cell` does.
         say: is told what happens, a line a cell.
@@ -58,11 +58,11 @@ def run_sweep(
     """
     require_writable(runs, sweep.name)
     store = Store(runs / sweep.name)
-    plan = plan_sweep(sweep, engine, say=say)
+    plan = plan_sweep(sweep, runner, say=say)
     require_cells(plan)
     with locked(store.folder, wait=False):
         store.recover()
-        run_orders(plan.orders, sweep, engine, store, work=work, say=say)
+        run_orders(plan.orders, sweep, runner, store, work=work, say=say)
         facts = describe_sweep(sweep, plan, store)
         write_reports(facts, sweep, store)
     return SweepRun(folder=store.folder, facts=facts)
@@ -83,7 +83,7 @@ def require_cells(plan: Plan) -> None:
 
 
 def run_orders(
-    orders: Mapping[str, CellOrder], sweep: Sweep, engine: Engine, store: Store, *, work: Work, say: Say
+    orders: Mapping[str, CellOrder], sweep: Sweep, runner: Runner, store: Store, *, work: Work, say: Say
 ) -> None:
     """Run what is not done, then what failed once more, as often as the sweep allows."""
     todo = {key: order for key, order in orders.items() if not store.is_done(key)}
@@ -93,7 +93,7 @@ def run_orders(
     try:
         for tries in range(1, sweep.retries + 2):
             again: dict[str, CellOrder] = {}
-            for key, ended in engine.run(work, todo):
+            for key, ended in runner.run(work, todo):
                 order = todo[key]
                 if ended.failure is None:
                     store.keep(order, ended)

@@ -133,11 +133,13 @@ def _read(path: Path) -> dict[str, Any]:
         )
     if "set" in content:
         content["set"] = _place(content["set"], path.parent)
-    if "only" in content:
-        content["only"] = {name: _place(changes, path.parent) for name, changes in only.items()}
+    found: dict[object, object] = {}
     for axis in ("tasks", "models"):
         if isinstance(names := content.get(axis), list):
             content[axis] = [_find(name, path.parent) for name in names]
+            found |= {name: place for name, place in zip(names, content[axis], strict=True) if isinstance(name, str)}
+    if "only" in content:
+        content["only"] = {found.get(name, name): _place(changes, path.parent) for name, changes in only.items()}
     return content
 
 

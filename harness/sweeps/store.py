@@ -12,15 +12,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.atomic import recover, whole_folder
-from harness.errors import UsageError
+from harness.atomic import recover, whole_folder, write_whole
+from harness.baselines.approval import now
+from harness.baselines.store import Baseline, read_run
+from harness.errors import BaselineError, UsageError
 from harness.report.account import write_text
 from harness.report.folder import keep_out_of_git
-from harness.sweeps.engine import Ended
+from harness.sweeps.runner import Ended
 from harness.sweeps.work import CellOrder, unpack
 
 CELL_FILE = "cell.json"
@@ -109,14 +110,25 @@ class Store:
         """
         return self._read(key, "verdict.json")
 
+    def read_arms(self, key: str, experiment: str) -> Baseline:
+        """The arms of a done cell.
+
+        Raises:
+            UsageError: the cell is damaged.
+        """
+        try:
+            return read_run(self.place(key), experiment)
+        except BaselineError as error:
+            raise self._damaged(key, error.seen, why=error.why) from error
+
     def _read(self, key: str, name: str) -> dict[str, Any]:
         try:
             return dict(json.loads((self.place(key) / name).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
-            raise UsageError(
-                f"{self.place(key) / name} cannot be read: {error}.",
-                fix=f"Delete {self.place(key)}; the cell then runs again.",
-            ) from error
+            raise self._damaged(key, f"{self.place(key) / name} cannot be read: {error}.") from error
+
+    def _damaged(self, key: str, seen: str, why: str = "") -> UsageError:
+        return UsageError(seen, why=why, fix=f"Delete {self.place(key)}; the cell then runs again.")
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Write JSON, whole or not at all."""
@@ -128,20 +140,8 @@ class Store:
         Raises:
             UsageError: it cannot be written.
         """
-        path = self.folder / name
-        fresh = path.with_name(f".{path.name}.new")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(fresh, text)
-            fresh.replace(path)
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror}.", fix="Choose another folder.") from error
+        write_whole(self.folder / name, text.encode("utf-8", "replace"))
 
     def measure(self, key: str) -> int:
         """The bytes of a cell on disk."""
         return sum(path.stat().st_size for path in self.place(key).rglob("*") if path.is_file())
-
-
-def now() -> str:
-    """The moment, in UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.experiment import run
-from harness.fingerprint import describe_environment, hash_json
+from harness.fingerprint import hash_json
 from harness.report.account import give_account
 from harness.report.folder import write_evidence
+from harness.resuming import describe_circumstances
 from harness.sweeps.bench import OF_A_METHOD, Bench, find_clash, name_sources, prepare_bench
 from harness.sweeps.cells import Cell, Group
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from harness.experiment import Run
 
 DEVICE = "device"
-"""The part of an environment in which the nodes of a cluster may differ."""
+"""The part of the circumstances in which the nodes of a cluster may differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +42,12 @@ class Seen:
     Args:
         sources: for each method what its cells start from: hashes of rows, of base and tokenizer.
         unfit: method to the reason why it fits the task or the model not at all.
-        environment: of the worker that looked.
+        circumstances: for each method those of the worker that looked: environment, code, packages, files.
     """
 
     sources: Mapping[str, Mapping[str, object]]
     unfit: Mapping[str, str]
-    environment: Mapping[str, str]
+    circumstances: Mapping[str, Mapping[str, str | None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +57,13 @@ class CellOrder:
     Args:
         cell: the cell.
         sources: see `Seen`.
-        environment: what the worker's must be; without a device every device will do.
+        circumstances: what the worker's must be; without a device every device will do.
         threads: how many.
     """
 
     cell: Cell
     sources: Mapping[str, object]
-    environment: Mapping[str, str]
+    circumstances: Mapping[str, str | None]
     threads: int
 
     @property
@@ -71,7 +72,7 @@ class CellOrder:
         decides = {
             "settings": self.cell.experiment.model_dump(mode="json"),
             "sources": self.sources,
-            "environment": self.environment,
+            "circumstances": self.circumstances,
         }
         return hash_json(decides)[:16]
 
@@ -86,6 +87,7 @@ def look(order: LookOrder) -> Seen:
         made: dict[str, Bench] = {}
         sources: dict[str, Mapping[str, object]] = {}
         unfit: dict[str, str] = {}
+        circumstances: dict[str, Mapping[str, str | None]] = {}
         for cell in order.group.first_of_each_method:
             experiment = cell.experiment
             if clash := find_clash(experiment):
@@ -98,20 +100,21 @@ def look(order: LookOrder) -> Seen:
                 unfit[cell.method] = obstacle
             else:
                 sources[cell.method] = made[shared].sources
-        return Seen(sources=sources, unfit=unfit, environment=describe_environment())
+                circumstances[cell.method] = describe_circumstances([experiment])
+        return Seen(sources=sources, unfit=unfit, circumstances=circumstances)
 
 
 def run_cell(order: CellOrder) -> bytes:
     """Run a cell; returns its folder as a ZIP archive, for nobody but the one who asked writes to the sweep.
 
     Raises:
-        UsageError: this worker is another than the one that looked: its libraries, its rows or its base.
+        UsageError: this worker is another than the one that looked: its packages, code, files, rows or base.
         HarnessError: what `harness.experiment.run` raises.
     """
     with threads_of(order.threads), tempfile.TemporaryDirectory() as place:
-        require_equal(order.environment, describe_environment())
+        require_same(order.circumstances, describe_circumstances([order.cell.experiment]))
         done = run(order.cell.experiment, baselines=Path(place) / "none")
-        require_equal(order.sources, sources_of(done))
+        require_same(order.sources, sources_of(done))
         folder = Path(place) / "cell"
         folder.mkdir()
         write_evidence(done, give_account(done), folder)
@@ -124,7 +127,7 @@ def sources_of(done: Run) -> Mapping[str, object]:
     return name_sources(str(tuned.train_rows), base.rows, base.model.model_dump())
 
 
-def require_equal(wanted: Mapping[str, object], found: Mapping[str, object]) -> None:
+def require_same(wanted: Mapping[str, object], found: Mapping[str, object]) -> None:
     """Make sure that a worker starts from what the sweep was begun with.
 
     Raises:

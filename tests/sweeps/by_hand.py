@@ -1,4 +1,4 @@
-"""Sweeps without training: an engine of this process, and cells whose scores are made up."""
+"""Sweeps without training: a runner of this process, and cells whose scores are made up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from harness.arm import Arm
 from harness.report.account import give_account
 from harness.report.folder import write_evidence
-from harness.sweeps.engine import Ended, Work, attempt
+from harness.sweeps.runner import Ended, Work, attempt
 from harness.sweeps.settings import Sweep
 from harness.sweeps.work import CellOrder, LookOrder, Seen, look, pack
 from harness.tuning import Cost
@@ -28,12 +28,13 @@ def glance(order: LookOrder) -> Seen:
     methods = dict.fromkeys(cell.method for cell in order.group.cells)
     unfit = {"lora": "It has no layer for that."} if order.group.model == "tiny-bert" and "lora" in methods else {}
     fit = [method for method in methods if method not in unfit]
-    return Seen(sources={method: {"base": order.group.model} for method in fit}, unfit=unfit, environment=ENVIRONMENT)
+    sources = {method: {"base": order.group.model} for method in fit}
+    return Seen(sources=sources, unfit=unfit, circumstances=dict.fromkeys(fit, ENVIRONMENT))
 
 
 @dataclass
 class Here:
-    """An engine of this process; what a cell does is told by the test.
+    """A runner of this process; what a cell does is told by the test.
 
     Args:
         glance: stands for `look`.
@@ -45,7 +46,7 @@ class Here:
     describes_device = True
 
     def run(self, work: Work, items: Mapping[str, Any]) -> Iterator[tuple[str, Ended]]:
-        """See `harness.sweeps.engine.Engine`."""
+        """See `harness.sweeps.runner.Runner`."""
         for key, item in items.items():
             if work is look:
                 yield key, attempt(self.glance, item)

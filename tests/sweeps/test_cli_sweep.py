@@ -30,7 +30,7 @@ def call(arguments: list[str]) -> int:
     [
         ([], '"tasks" is missing'),
         (["--tasks", "ner", "--seeds", "one"], '"one" is no seed'),
-        (["--tasks", "ner", "--engine", "slurm"], 'no engine of sweeps "slurm"'),
+        (["--tasks", "ner", "--engine", "slurm"], 'no runner of sweeps "slurm"'),
         (["--tasks", "ner", "--address", "auto"], "Add --engine ray"),
         (["no.toml"], "no.toml cannot be read"),
         (["--tasks", "ner", "--methods", "loar"], 'Did you mean "lora"?'),

@@ -18,9 +18,9 @@ import pytest
 from harness.baselines.store import read_run
 from harness.cli import main
 from harness.errors import UsageError
-from harness.sweeps import SWEEP_ENGINES
-from harness.sweeps.engine import Ended, Engine, Place, Work
+from harness.sweeps import SWEEP_RUNNERS
 from harness.sweeps.run import run_sweep
+from harness.sweeps.runner import Ended, Runner, Work, Workplace
 from harness.sweeps.work import CellOrder, look
 from tests.small import SMALL
 from tests.sweeps.by_hand import Here, score_by_seed, small_sweep
@@ -43,12 +43,12 @@ def marked(order: CellOrder) -> bytes:
 class Glancing:
     """The cluster, but that this process looks at the rows, of which there are none."""
 
-    engine: Engine
+    runner: Runner
     describes_device = False
 
     def run(self, work: Work, items: Mapping[str, Any]) -> Iterator[tuple[str, Ended]]:
-        """See `harness.sweeps.engine.Engine`."""
-        return (Here() if work is look else self.engine).run(work, items)
+        """See `harness.sweeps.runner.Runner`."""
+        return (Here() if work is look else self.runner).run(work, items)
 
 
 @pytest.fixture
@@ -84,8 +84,8 @@ def test_node_that_is_killed_midway_costs_nothing_that_was_done(cluster: Any, tm
             cluster.remove_node(nodes[1], allow_graceful=False)
 
     sweep = small_sweep(seeds=list(range(6)), retries=2)
-    with SWEEP_ENGINES["ray"](sweep, Place(address=cluster.address)) as engine:
-        done = run_sweep(sweep, Glancing(engine), runs=tmp_path / "runs", work=marked, say=watch)
+    with SWEEP_RUNNERS["ray"](sweep, Workplace(address=cluster.address)) as runner:
+        done = run_sweep(sweep, Glancing(runner), runs=tmp_path / "runs", work=marked, say=watch)
         assert done.complete
         assert done.facts["cells"]["done"] == 12
         begun = Counter(path.name.partition(".")[0] for path in (tmp_path / "marks").iterdir())
@@ -98,14 +98,14 @@ def test_node_that_is_killed_midway_costs_nothing_that_was_done(cluster: Any, tm
         assert 1 <= len(errors) <= 3
         assert done.facts["cells"]["retried"] == len(errors)
 
-        again = run_sweep(sweep, Glancing(engine), runs=tmp_path / "runs", work=marked)
+        again = run_sweep(sweep, Glancing(runner), runs=tmp_path / "runs", work=marked)
         assert again.facts == done.facts
         assert len(list((tmp_path / "marks").iterdir())) == begun.total()
 
 
 @pytest.mark.distributed
 def test_cells_on_a_cluster_are_those_of_one_machine(cluster: Any, tmp_path: Path) -> None:
-    """The command, with real cells on two nodes: the outputs are, bit for bit, those of the local engine."""
+    """The command, with real cells on two nodes: the outputs are, bit for bit, those of the local runner."""
     for _ in range(2):
         cluster.add_node(num_cpus=1)
     changes = [f"{name}={value}" for name, value in SMALL.items() if name != "gate.require"]
@@ -133,16 +133,16 @@ def test_cluster_that_is_not_there_is_said() -> None:
     pytest.importorskip("ray", reason="the extra ray is not installed")
     with (
         pytest.raises(UsageError, match="No Ray cluster answers at"),
-        SWEEP_ENGINES["ray"](small_sweep(), Place(address="127.0.0.1:1")),
+        SWEEP_RUNNERS["ray"](small_sweep(), Workplace(address="127.0.0.1:1")),
     ):
         pass
 
 
 def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without Ray the engine says what to install, and that the local one needs nothing."""
+    """Without Ray the runner says what to install, and that the local one needs nothing."""
     monkeypatch.setitem(sys.modules, "ray", None)
     with (
         pytest.raises(UsageError, match=r"finetune-harness\[ray\]"),
-        SWEEP_ENGINES["ray"](small_sweep(), Place()),
+        SWEEP_RUNNERS["ray"](small_sweep(), Workplace()),
     ):
         pass

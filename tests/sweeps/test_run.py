@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -14,20 +15,20 @@ from harness.sweeps.work import CellOrder, LookOrder, Seen
 from tests.sweeps.by_hand import ENVIRONMENT, Here, failing, glance, score_by_seed, small_sweep
 
 
-def sweep(folder: Path, engine: Here, said: list[str] | None = None, **more: object) -> SweepRun:
-    """The small sweep by an engine of this process."""
+def sweep(folder: Path, runner: Here, said: list[str] | None = None, **more: object) -> SweepRun:
+    """The small sweep by a runner of this process."""
     work = more.pop("work", score_by_seed)
     lines: list[str] = [] if said is None else said
-    return run_sweep(small_sweep(**more), engine, runs=folder, work=work, say=lines.append)  # type: ignore[arg-type]
+    return run_sweep(small_sweep(**more), runner, runs=folder, work=work, say=lines.append)  # type: ignore[arg-type]
 
 
 def test_same_call_runs_nothing_that_is_done(tmp_path: Path) -> None:
     """Four cells run once; the second call runs none, and its report is the same."""
-    engine = Here()
-    first = sweep(tmp_path, engine)
+    runner = Here()
+    first = sweep(tmp_path, runner)
     assert first.complete
     assert first.facts["cells"] == {"all": 4, "done": 4, "failed": 0, "unfit": 0, "retried": 0}
-    assert len(engine.ran) == len(set(engine.ran)) == 4
+    assert len(runner.ran) == len(set(runner.ran)) == 4
     again = Here()
     assert sweep(tmp_path, again).facts == first.facts
     assert again.ran == []
@@ -36,21 +37,23 @@ def test_same_call_runs_nothing_that_is_done(tmp_path: Path) -> None:
 def test_more_seeds_run_the_new_cells_alone(tmp_path: Path) -> None:
     """A sweep that grows keeps what it has; one whose rows are others does not."""
     sweep(tmp_path, Here())
-    engine = Here()
-    sweep(tmp_path, engine, seeds=[1, 2, 3])
-    assert engine.ran == ["summarization, tiny-t5, full, seed 3", "summarization, tiny-t5, lora, seed 3"]
-    other = Here(glance=lambda order: Seen(sources={"full": {"base": "another"}}, unfit={}, environment=ENVIRONMENT))
+    runner = Here()
+    sweep(tmp_path, runner, seeds=[1, 2, 3])
+    assert runner.ran == ["summarization, tiny-t5, full, seed 3", "summarization, tiny-t5, lora, seed 3"]
+    other = Here(
+        glance=lambda order: Seen(sources={"full": {"base": "another"}}, unfit={}, circumstances={"full": ENVIRONMENT})
+    )
     sweep(tmp_path, other, methods=["full"])
     assert len(other.ran) == 2
 
 
 def test_failure_is_tried_again_and_its_error_is_kept(tmp_path: Path) -> None:
     """One failure a cell and one retry: all are done, and the error of the first try can be read."""
-    engine, said = Here(), list[str]()
-    done = sweep(tmp_path, engine, said, work=failing(1, ZeroDivisionError("by nothing")))
+    runner, said = Here(), list[str]()
+    done = sweep(tmp_path, runner, said, work=failing(1, ZeroDivisionError("by nothing")))
     assert done.complete
     assert done.facts["cells"]["retried"] == 2
-    assert len(engine.ran) == 6
+    assert len(runner.ran) == 6
     kept = [json.loads(path.read_text(encoding="utf-8")) for path in (tmp_path / "sweep" / "errors").iterdir()]
     assert sorted(entry["cell"] for entry in kept) == [f"summarization, tiny-t5, lora, seed {seed}" for seed in (1, 2)]
     assert all("in work" in entry["tries"][0]["trace"] for entry in kept)
@@ -69,17 +72,17 @@ def test_cell_that_goes_on_failing_fails_alone(tmp_path: Path) -> None:
     for name in ("report.md", "report.html"):
         text = (done.folder / name).read_text(encoding="utf-8")
         assert "&lt;b>" in text or "&lt;b&gt;" in text
-    engine = Here()
-    assert sweep(tmp_path, engine, retries=2).complete
-    assert engine.ran == [f"summarization, tiny-t5, lora, seed {seed}" for seed in (1, 2)]
+    runner = Here()
+    assert sweep(tmp_path, runner, retries=2).complete
+    assert runner.ran == [f"summarization, tiny-t5, lora, seed {seed}" for seed in (1, 2)]
 
 
 def test_users_fault_is_not_tried_again(tmp_path: Path) -> None:
     """What was used wrongly would fail again."""
-    engine = Here()
-    done = sweep(tmp_path, engine, work=failing(9, ModelError("No.", fix="Other.")), retries=3)
+    runner = Here()
+    done = sweep(tmp_path, runner, work=failing(9, ModelError("No.", fix="Other.")), retries=3)
     assert [entry["tries"] for entry in done.facts["failed"]] == [1, 1]
-    assert len(engine.ran) == 4
+    assert len(runner.ran) == 4
 
 
 def test_interrupted_sweep_goes_on(tmp_path: Path) -> None:
@@ -97,9 +100,9 @@ def test_interrupted_sweep_goes_on(tmp_path: Path) -> None:
         sweep(tmp_path, Here(), said, work=interrupted)
     assert said[-1] == "2 of 4 cells are done; the same command goes on from there."
     assert sorted(path.name for path in (tmp_path / "sweep" / "cells").iterdir()) == sorted(begun[:2])
-    engine = Here()
-    assert sweep(tmp_path, engine).complete
-    assert len(engine.ran) == 2
+    runner = Here()
+    assert sweep(tmp_path, runner).complete
+    assert len(runner.ran) == 2
 
 
 def test_half_written_cell_is_no_cell(tmp_path: Path) -> None:
@@ -107,30 +110,36 @@ def test_half_written_cell_is_no_cell(tmp_path: Path) -> None:
     first = sweep(tmp_path, Here())
     (cell,) = list((first.folder / "cells").iterdir())[:1]
     cell.rename(cell.with_name(f".{cell.name}.new"))
-    engine = Here()
-    assert sweep(tmp_path, engine).complete
-    assert len(engine.ran) == 1
+    runner = Here()
+    assert sweep(tmp_path, runner).complete
+    assert len(runner.ran) == 1
     assert not list((first.folder / "cells").glob(".*"))
 
 
 def test_damaged_cell_is_said_and_takes_no_part(tmp_path: Path) -> None:
-    """A score that was changed on disk is seen; the rest of the report stands."""
+    """A score that was changed on disk is seen, and how to mend it is said; the rest of the report stands."""
     first = sweep(tmp_path, Here())
     rows = first.folder / first.facts["tasks"][0]["lines"][0]["folders"][0] / "tuned" / "rows.jsonl"
     rows.write_text(rows.read_text(encoding="utf-8").replace("t 0", "t 1"), encoding="utf-8")
     done = sweep(tmp_path, Here())
     assert not done.complete
     (entry,) = done.facts["failed"]
-    assert entry["kind"] == "BaselineError"
+    cell = rows.parents[1]
+    assert "rows.jsonl" in entry["message"]
+    assert f"Delete {cell}; the cell then runs again." in entry["message"]
     assert done.facts["cells"]["done"] == 3
+    rmtree(cell)
+    runner = Here()
+    assert sweep(tmp_path, runner).complete
+    assert len(runner.ran) == 1
 
 
 def test_two_sweeps_in_one_folder_do_not_clash(tmp_path: Path) -> None:
     """The second ends at once and says why; nothing ran."""
-    engine = Here()
+    runner = Here()
     with locked(tmp_path / "sweep"), pytest.raises(UsageError, match="Another process is at work"):
-        sweep(tmp_path, engine)
-    assert engine.ran == []
+        sweep(tmp_path, runner)
+    assert runner.ran == []
 
 
 def test_what_does_not_fit_is_no_failure(tmp_path: Path) -> None:

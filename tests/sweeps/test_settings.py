@@ -55,6 +55,17 @@ def test_file_says_what_each_cell_is(file: str) -> None:
     assert cells[4].experiment.data.source == str(Path(file).with_name("rows.jsonl"))
 
 
+def test_settings_of_one_task_find_it_by_the_name_that_the_file_gives_it(file: str) -> None:
+    """``[only."own.toml"]`` means the file that ``tasks`` means, wherever the command stands."""
+    with Path(file).open("a", encoding="utf-8") as more:
+        more.write('\n[only."own.toml"]\ndata.eval_rows = 4\n')
+    Path(file).with_name("lora").mkdir()
+    summarization, own = list_groups(load_sweep(file, {}, {}))
+    assert {cell.experiment.data.eval_rows for cell in own.cells} == {4}
+    assert 4 not in {cell.experiment.data.eval_rows for cell in summarization.cells}
+    assert {cell.experiment.training.epochs for cell in own.cells if cell.method == "lora"} == {5}
+
+
 def test_command_line_wins_over_the_file(file: str) -> None:
     """What it sets, it sets for all cells, also where the file says something of one method."""
     sweep = load_sweep(file, {"tasks": ["summarization"], "seeds": [7]}, {"training.epochs": 1})
@@ -91,7 +102,7 @@ def test_every_combination_is_one_cell_with_a_key_of_its_own(
     assert {(cell.model, cell.method, cell.seed) for cell in cells} == {
         (model, method, seed) for model in models for method in methods for seed in seeds
     }
-    assert len({CellOrder(cell=cell, sources={}, environment={}, threads=1).key for cell in cells}) == len(cells)
+    assert len({CellOrder(cell=cell, sources={}, circumstances={}, threads=1).key for cell in cells}) == len(cells)
 
 
 @pytest.mark.parametrize(

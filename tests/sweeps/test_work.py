@@ -18,6 +18,8 @@ from harness.sweeps.work import CellOrder, LookOrder, Seen, look, pack, run_cell
 from tests.small import SMALL
 from tests.sweeps.by_hand import small_sweep
 
+CIRCUMSTANCES = ("code", "packages", "files read besides")
+
 
 @pytest.fixture(scope="module")
 def seen() -> tuple[LookOrder, Seen]:
@@ -32,7 +34,7 @@ def order_cell(seen: tuple[LookOrder, Seen], method: str = "full") -> CellOrder:
     """The order of the cell of one method."""
     looked, found = seen
     cell = next(cell for cell in looked.group.cells if cell.method == method)
-    return CellOrder(cell=cell, sources=found.sources[method], environment=found.environment, threads=1)
+    return CellOrder(cell=cell, sources=found.sources[method], circumstances=found.circumstances[method], threads=1)
 
 
 def test_cell_is_the_run_that_it_would_be_alone(seen: tuple[LookOrder, Seen], tmp_path: Path) -> None:
@@ -54,13 +56,15 @@ def test_worker_of_another_kind_is_refused(seen: tuple[LookOrder, Seen]) -> None
     """Other libraries are seen before the run, another base after it; neither becomes a cell."""
     order = order_cell(seen)
     with pytest.raises(UsageError, match=r"torch: .* here, 0\.4 there"):
-        run_cell(replace(order, environment={**order.environment, "torch": "0.4"}))
+        run_cell(replace(order, circumstances={**order.circumstances, "torch": "0.4"}))
+    with pytest.raises(UsageError, match=r"code: [0-9a-f]{64} here, other there"):
+        run_cell(replace(order, circumstances={**order.circumstances, "code": "other"}))
     with pytest.raises(UsageError, match="evaluation rows"):
         run_cell(replace(order, sources={**order.sources, "evaluation rows": "others"}))
 
 
 def test_key_knows_all_that_decides_a_cell(seen: tuple[LookOrder, Seen]) -> None:
-    """Settings, rows, base and environment; the same of all gives the same key."""
+    """Settings, rows, base, environment, code, packages and files; the same of all gives the same key."""
     order = order_cell(seen)
     changed: list[Callable[[], CellOrder]] = [
         lambda: replace(
@@ -68,12 +72,34 @@ def test_key_knows_all_that_decides_a_cell(seen: tuple[LookOrder, Seen]) -> None
         ),
         lambda: replace(order, sources={**order.sources, "training rows": "others"}),
         lambda: replace(order, sources={**order.sources, "base": {"weights": "others"}}),
-        lambda: replace(order, environment={**order.environment, "device": "another"}),
+        lambda: replace(order, circumstances={**order.circumstances, "device": "another"}),
         lambda: order_cell(seen, "lora"),
+        *(
+            lambda name=name: replace(order, circumstances={**order.circumstances, name: "others"})
+            for name in CIRCUMSTANCES
+        ),
     ]
     keys = [order.key, *(change().key for change in changed)]
     assert len(set(keys)) == len(keys)
     assert order_cell(seen).key == order.key
+    assert set(CIRCUMSTANCES) < set(order.circumstances)
+
+
+def test_key_knows_the_pairs_that_rlhf_reads(tmp_path: Path) -> None:
+    """Other pairs under the same name are another cell of rlhf, and the same of a method that does not read them."""
+    pairs = tmp_path / "pairs.csv"
+    changes = {"data.train_rows": 16, "data.eval_rows": 8, "rlhf.pairs": str(pairs), "rlhf.algorithm": "dpo"}
+    (group,) = list_groups(small_sweep(methods=["full", "rlhf"], seeds=[3], set=changes))
+    keys = []
+    for chosen in ("good", "better"):
+        lines = [f"Question {number}?,{chosen},bad" for number in range(40)]
+        pairs.write_text("\n".join(["prompt,chosen,rejected", *lines]) + "\n", encoding="utf-8")
+        order = LookOrder(group=group, threads=1)
+        found = look(order)
+        assert not found.unfit
+        keys.append([order_cell((order, found), method).key for method in ("full", "rlhf")])
+    assert keys[0][0] == keys[1][0]
+    assert keys[0][1] != keys[1][1]
 
 
 def test_what_does_not_fit_is_seen_before_anything_trains() -> None:

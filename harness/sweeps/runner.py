@@ -1,4 +1,4 @@
-"""What every engine of sweeps offers, and what comes back from a worker."""
+"""What every runner of sweeps offers, and what comes back from a worker."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Ended:
     worker: str = ""
 
 
-class Engine(Protocol):
+class Runner(Protocol):
     """Runs work on items, several at a time, in processes that may die."""
 
     describes_device: bool
@@ -69,8 +69,8 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where an engine works.
+class Workplace:
+    """Where a runner works.
 
     Args:
         workers: how many processes of this machine; by default as many as its processors allow.
@@ -81,8 +81,8 @@ class Place:
     address: str | None = None
 
 
-OpenEngine = Callable[[Sweep, Place], AbstractContextManager[Engine]]
-"""Starts an engine; behind the block none of its processes is left."""
+OpenRunner = Callable[[Sweep, Workplace], AbstractContextManager[Runner]]
+"""Starts a runner; behind the block none of its processes is left."""
 
 
 def attempt(work: Work, item: Any) -> Ended:
