@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from harness.config import Experiment, load_experiment
 from harness.drift import Movement, check_baselines, compare_bases, score_base
 from harness.errors import BaselineError
 from harness.gate import ExitCode
+from harness.report.drift import say_drift
 from harness.requirements import Status
 
 SETTINGS = """
@@ -106,12 +108,12 @@ def test_a_planted_drift_is_seen(
 
 
 def test_what_moved_is_told_with_numbers(experiment: Experiment, base: Arm) -> None:
-    """How many outputs, how far each score, which part is another; also where the signatures forbid a verdict."""
+    """How many outputs, how far each score, which part is another; the parts also where signatures forbid a verdict."""
     stored = shift(4.0, rows=2)(base)
     for arm in (stored, change_signature(stored)):
         told = compare_bases(experiment, base, pair(arm)).as_json()
         assert told["same"] == {"weights": True, "tokenizer": True, "rows": True, "outputs": False}
-        assert told["changed"] == 2
+        assert told.get("changed") == (2 if arm is stored else None)
         score = told["scores"]["rouge1"]
         assert score["now"] - score["stored"] == pytest.approx(-1.0, abs=1e-3)
         assert ("p" in score) == (arm is stored)
@@ -160,6 +162,22 @@ def test_what_no_experiment_asks_for_is_not_comparable(project: Path) -> None:
     (found,) = check_baselines((), baselines=project / "baselines", experiments=project)
     assert (found.movement, found.exit_code) == (Movement.NOT_COMPARABLE, ExitCode.NOT_COMPARABLE)
     assert "No TOML file" in found.reason
+
+
+def test_folder_that_cannot_be_read_is_not_comparable(project: Path) -> None:
+    """A damaged arm, an empty folder and a link: each is an entry with its reason, and the others are checked."""
+    stored = project / "baselines"
+    shutil.copytree(stored / "mine", stored / "broken")
+    (stored / "broken" / "base" / "rows.jsonl").write_text("{}\n", encoding="utf-8")
+    (stored / "empty").mkdir()
+    (stored / "link").symlink_to(stored / "mine")
+    found = {entry.experiment: entry for entry in check_baselines((), baselines=stored, experiments=project)}
+    assert found.pop("mine").movement is Movement.UNCHANGED
+    assert {entry.exit_code for entry in found.values()} == {ExitCode.NOT_COMPARABLE}
+    assert "does not match its own hash" in found["broken"].reason
+    assert "Nothing is stored" in found["empty"].reason
+    assert "is a link" in found["link"].reason
+    assert all(say_drift(entry)[0] == f"? {name}: not comparable, 0 rows" for name, entry in found.items())
 
 
 def test_nothing_stored_is_an_error(project: Path) -> None:

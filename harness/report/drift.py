@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from harness.drift import Drift, Movement, gravest_code
+from harness.drift import Drift, Movement
 from harness.fingerprint import describe_environment
+from harness.gate import gravest
 from harness.report.wording import say_number
 
 PACKAGE = "finetune-harness"
@@ -21,7 +22,7 @@ def describe_drift(found: Sequence[Drift]) -> dict[str, Any]:
         "environment": describe_environment(),
         "versions": list_versions(),
         "bases": [entry.as_json() for entry in found],
-        "exit_code": int(gravest_code(found)),
+        "exit_code": int(gravest([entry.exit_code for entry in found])),
     }
 
 
@@ -46,7 +47,8 @@ def say_drift(found: Drift) -> list[str]:
     lines += [f"  {found.sentence}: {found.status} ({found.reason})"]
     if "same" in told:
         others = [name for name, same in told["same"].items() if not same]
-        lines += [f"  others than stored: {', '.join(others)}; {told['changed']} outputs changed"] * bool(others)
+        changed = f"; {told['changed']} outputs changed" if "changed" in told else ""
+        lines += [f"  others than stored: {', '.join(others)}{changed}"] * bool(others)
         lines += [
             f"  {name:16} {say_number(score['stored'])} → {say_number(score['now'])}{_say_evidence(score)}"
             for name, score in told["scores"].items()

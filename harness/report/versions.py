@@ -58,7 +58,7 @@ def _say_base(base: dict[str, Any] | None) -> str:
         return "unchanged"
     if "scores" not in base:
         return str(base["movement"])
-    told = [f"{base['changed']} of {base['rows']} outputs"] * bool(base["changed"])
+    told = [f"{base['changed']} of {base['rows']} outputs"] if base.get("changed") else []
     moves = {name: score["now"] - score["stored"] for name, score in base["scores"].items()}
     furthest = max(moves, key=lambda name: abs(moves[name]), default=None)
     if furthest is not None and moves[furthest]:
