@@ -19,6 +19,7 @@ from harness.drift import Movement, check_baselines, compare_bases, score_base
 from harness.errors import BaselineError
 from harness.gate import ExitCode
 from harness.report.drift import say_drift
+from harness.report.versions import tabulate_versions
 from harness.requirements import Status
 
 SETTINGS = """
@@ -185,6 +186,14 @@ def test_nothing_stored_is_an_error(project: Path) -> None:
     for names, folder in ((("other",), "baselines"), ((), "nowhere")):
         with pytest.raises(BaselineError, match=r"Nothing is stored|No arm is stored"):
             check_baselines(names, baselines=project / folder, experiments=project)
+
+
+def test_page_lists_what_is_always_installed(tmp_path: Path) -> None:
+    """Tools of developers and libraries of extras, which somebody happened to have, are no part of the table."""
+    both = {"a": {"torch": "1", "ruff": "1", "trl": "1"}, "b": {"torch": "2"}}
+    records = {name: {"environment": {"python": "3"}, "bases": [], "versions": found} for name, found in both.items()}
+    _, versions = tabulate_versions(records)
+    assert [line[0] for line in versions.rows] == ["python", "torch"]
 
 
 def test_records_that_are_none_are_named(
