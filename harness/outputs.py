@@ -13,7 +13,7 @@ from harness.progress import Progress, say_age
 from harness.spool import Spool
 from harness.tasks.task import EncodedRow
 
-PART = 512
+PART = 1024
 """Rows that are put into batches together: a kill costs no more of them than the checkpoints of a training would."""
 ROWS, OUTPUTS_FILE = "rows-", "outputs.jsonl"
 Predict = Callable[[Sequence[Row], Sequence[EncodedRow]], list[Output]]

@@ -3,7 +3,7 @@
 ::
 
     FOLDER/KEY/piece.json                                 (each piece has one: the hashes of its files)
-    FOLDER/KEY/base-WEIGHTS/arm/, rows-0/, rows-512/      the base's arm; until it is whole, its outputs by part
+    FOLDER/KEY/base-WEIGHTS/arm/, rows-0/, rows-1024/      the base's arm; until it is whole, its outputs by part
     FOLDER/KEY/seed-42/training-1/step-40/, trained/      checkpoints of a training; then its weights
     FOLDER/KEY/seed-42/tuned-WEIGHTS/arm/                 the tuned arm
 
@@ -28,7 +28,7 @@ from typing import Any, Self
 
 from harness import processes
 from harness.atomic import locked, recover, whole_folder
-from harness.errors import BusyError
+from harness.errors import BusyError, DataError, ModelError, SettingsError
 from harness.fingerprint import hash_json
 
 UNFINISHED = "unfinished"
@@ -177,7 +177,11 @@ class Unfinished:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *failure: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *failure: object) -> None:
+        # What was refused would be refused again.
+        refused = kind is not None and issubclass(kind, SettingsError | DataError | ModelError)
+        if self._place is not None and (refused or not any(self._place.rglob(PIECE_FILE))):
+            self.forget()
         self._held.close()
 
     def open(self, key: str, say: Callable[[str], None]) -> Progress:
@@ -207,14 +211,15 @@ class Unfinished:
         return Progress(folder=place, say=say, pace=Pace(self._every))
 
     def forget(self) -> None:
-        """Take away what was kept: the run has ended, and the next one begins anew."""
+        """Take away what was kept: the run has ended, and the next one begins anew; of empty folders none stays."""
         if self._place is not None:
             shutil.rmtree(self._place, ignore_errors=True)
             self._place = None
-        try:
-            self._folder.rmdir()
-        except OSError:  # others have not ended
-            return
+        for folder in (self._folder, self._folder.parent):
+            try:
+                folder.rmdir()
+            except OSError:  # others have not ended, or runs stand there
+                return
 
 
 def seal(place: Path) -> None:

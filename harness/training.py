@@ -24,6 +24,7 @@ from transformers import (
     TrainerCallback,
     TrainingArguments,
 )
+from transformers.utils import logging as transformers_logging
 
 from harness import processes
 from harness.atomic import failed_to_write, unwritable
@@ -79,7 +80,8 @@ def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings
         def train() -> Trained:
             if (start := checkpoints.find()) is not None:
                 checkpoints.restore(start)
-            trainer.train(resume_from_checkpoint=None if start is None else str(start))
+            with _no_bars():
+                trainer.train(resume_from_checkpoint=None if start is None else str(start))
             whole = make_whole(copy.deepcopy(model), tuned) if settings.sharding == "full" else tuned
             _take_off_precision(trainer, whole)
             if settings.gradient_checkpointing:
@@ -272,6 +274,18 @@ def _keep_standard_output_clean(trainer: Trainer) -> None:
     trainer.remove_callback(ProgressCallback)
     if sys.stderr.isatty():
         trainer.add_callback(_Bar)
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Without the bar that transformers shows for each checkpoint; that of the training is not one of those."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
 
 
 @contextmanager

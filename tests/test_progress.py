@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.atomic import locked, write_whole
-from harness.errors import UsageError
+from harness.errors import SettingsError, UsageError
 from harness.metrics.metric import Output
 from harness.outputs import PART, predict_in_parts
 from harness.progress import NOTHING, PIECE_FILE, Pace, Progress, Unfinished, find_fault, say_age
@@ -182,6 +183,21 @@ def test_forgotten_is_gone_and_fresh_is_empty(tmp_path: Path) -> None:
         assert fresh.open("key", print).find("x") is None
         fresh.forget()
     assert not (tmp_path / "u").exists()
+
+
+@pytest.mark.parametrize(
+    ("kept", "error", "stays"),
+    [(0, OSError("full"), 0), (1, OSError("full"), 1), (1, SettingsError("no", fix="yes"), 0)],
+)
+def test_run_that_could_not_go_on_leaves_nothing(tmp_path: Path, kept: int, error: Exception, stays: int) -> None:
+    """Before its first piece, or where the same command would be refused again, a failed run leaves no folder."""
+    unfinished = Unfinished(tmp_path / "name" / "u")
+    with suppress(type(error)), unfinished:
+        progress = unfinished.open("key", print)
+        if kept:
+            keep(progress, "x", {"a": b"1"})
+        raise error
+    assert (tmp_path / "name").exists() is bool(stays)
 
 
 def test_several_processes_share_no_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

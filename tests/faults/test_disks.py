@@ -101,32 +101,6 @@ def test_read_only_disk_is_a_sentence_before_anything_trains(tmp_path: Path, mou
     )
 
 
-def test_disk_that_turns_read_only_is_a_sentence(tmp_path: Path, mount: Mount, undisturbed: Path, note: Note) -> None:
-    """A file system that turns read-only in training: one sentence; writable again, the same command goes on."""
-    disk = mount("size=200m")
-    process = Process(tmp_path, {"training.epochs": 40}, "--runs", str(disk / "runs"))
-    while not any(disk.glob("runs/*/unfinished/*/seed-42/training-1/step-2")):
-        assert process.child.is_alive(), process.said
-        time.sleep(0.001)
-    # Busy while a file is open for writing; between two it works.
-    while subprocess.run(["mount", "-o", "remount,ro", str(disk)], capture_output=True, check=False).returncode:
-        assert process.child.is_alive(), process.said
-    ended = process.wait()
-    assert ended.code == 2, ended.said
-    assert "Read-only file system" in ended.said.splitlines()[-1]
-    assert "Traceback" not in ended.said
-    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
-    again = Process(tmp_path, {"training.epochs": 40}, "--runs", str(disk / "runs"))
-    while "training goes on from step" not in again.said:
-        assert again.child.is_alive(), again.said
-        time.sleep(0.01)
-    again.child.kill()
-    again.child.join()
-    note(
-        "disk turns read-only", "remounted read-only in training", 1, "one sentence, exit 2; writable again it goes on"
-    )
-
-
 def test_two_in_one_folder_both_end_well(tmp_path: Path, undisturbed: Path, note: Note) -> None:
     """Two processes with the same command: the second says that it keeps nothing; both end with the same bits."""
     first, second = Process(tmp_path), tmp_path / "second"
