@@ -77,7 +77,7 @@ def _describe(record: Record, chart: Path) -> str:
         f"{' or '.join(map(str, rounds))} rounds, coverage {100 * coverage:.0f} %."
     )
     table = tabulate_session(record)
-    lines = write_table(table.columns, table.rows)
+    lines = write_table(table.columns, (map(str, line) for line in table.rows))
     return "\n".join([f"## {table.title}", "", said, "", *lines, "", f"![bytes and time of a step]({chart.name})", ""])
 
 
