@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from harness.errors import UsageError
+from harness.errors import BusyError, UsageError
 
 LOCK_FILE = ".lock"
 
@@ -101,14 +101,15 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
         wait: whether to wait for another process that has it; it may take as long as a training.
 
     Raises:
-        UsageError: the place cannot be written, or another process has it and nobody waits.
+        BusyError: another process has it, and nobody waits.
+        UsageError: the place cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK_FILE)
         lock.acquire(blocking=wait)
     except Timeout:
-        raise UsageError(
+        raise BusyError(
             f"Another process is at work in {folder}.", fix="Wait until it has ended, or choose another folder."
         ) from None
     except OSError as error:
@@ -117,17 +118,6 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def is_locked(folder: Path) -> bool:
-    """Whether another process is at work in ``folder``, as `locked` marks it."""
-    if not (folder / LOCK_FILE).is_file():
-        return False
-    try:
-        with locked(folder, wait=False):
-            return False
-    except UsageError:
-        return True
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from harness.comparison import Comparison, Outcome, compare
 from harness.config import Experiment
 from harness.data.source import load_splits
 from harness.errors import BaselineError, UsageError
-from harness.gate import EXIT_CODES, ExitCode, gravest
+from harness.gate import EXIT_CODES, ExitCode
 from harness.judgement import judge_sentence
 from harness.models.locate import locate_model
 from harness.preparation import Say, parse_requirements, prepare, require_names
@@ -52,7 +52,7 @@ class Drift:
         status: what became of the sentence about drift.
         sentence: that sentence.
         reason: why.
-        stored: the stored arm.
+        stored: the stored arm; nothing where it cannot be read.
         now: the new one; nothing where the base could not be scored.
         comparison: the new arm against the stored one; nothing where there is no new one.
     """
@@ -62,7 +62,7 @@ class Drift:
     status: Status
     sentence: str
     reason: str
-    stored: Arm
+    stored: Arm | None = None
     now: Arm | None = None
     comparison: Comparison | None = None
 
@@ -70,14 +70,6 @@ class Drift:
     def exit_code(self) -> ExitCode:
         """The exit code of the verdict."""
         return EXIT_CODES[self.status]
-
-    @property
-    def moves(self) -> dict[str, float]:
-        """How far the mean of each score lies from the stored one, in the metric's unit, where it lies elsewhere."""
-        if self.now is None:
-            return {}
-        then, now = self.stored.manifest.scores, self.now.manifest.scores
-        return {name: now[name] - then[name] for name in now if name in then and now[name] != then[name]}
 
     def as_json(self) -> dict[str, Any]:
         """What was found, for programs."""
@@ -87,9 +79,9 @@ class Drift:
             "status": str(self.status),
             "sentence": self.sentence,
             "reason": self.reason,
-            "rows": len(self.stored.rows),
+            "rows": 0 if self.stored is None else len(self.stored.rows),
         }
-        if self.now is None or self.comparison is None:
+        if self.stored is None or self.now is None or self.comparison is None:
             return found
         ours, theirs = self.now.manifest, self.stored.manifest
         found["same"] = {
@@ -98,7 +90,8 @@ class Drift:
             "rows": ours.rows == theirs.rows,
             "outputs": self.now.outputs_hash == self.stored.outputs_hash,
         }
-        found["changed"] = count_changed(self.now, self.stored)
+        if self.comparison.outcome is not Outcome.NOT_COMPARABLE:
+            found["changed"] = self.comparison.changed
         found["scores"] = {
             name: {"stored": theirs.scores[name], "now": score}
             for name, score in ours.scores.items()
@@ -122,16 +115,22 @@ def check_baselines(
         say: is told what happens, a line a stage.
 
     Raises:
-        BaselineError: nothing is stored of an experiment, or what is stored is damaged.
+        BaselineError: nothing is stored, or nothing of an experiment that is named.
     """
-    wanted = names or [place.name for place in places(baselines)]
-    stored = {name: _require_stored(baselines, name) for name in wanted}
-    if not stored:
+    wanted = tuple(dict.fromkeys(names)) or [place.name for place in places(baselines)]
+    if not wanted:
         raise BaselineError(f"No arm is stored in {baselines}.", fix="Accept a run first, or name the folder.")
+    for name in names:
+        # A typo is told before the others are scored.
+        if not (baselines / name).exists():
+            _read_stored(baselines, name)
     found = []
-    for name, baseline in stored.items():
-        say(f"{name}: {len(baseline.base.rows)} rows")
+    for name in wanted:
+        stored = None
         try:
+            baseline = _read_stored(baselines, name)
+            stored = baseline.base
+            say(f"{name}: {len(stored.rows)} rows")
             found.append(check_baseline(find_settings(experiments, name), baseline, say=say))
         except UsageError as error:
             found.append(
@@ -141,7 +140,7 @@ def check_baselines(
                     status=Status.NOT_COMPARABLE,
                     sentence=ANY_DRIFT,
                     reason=str(error),
-                    stored=baseline.base,
+                    stored=stored,
                 )
             )
     return tuple(found)
@@ -200,18 +199,7 @@ def score_base(experiment: Experiment, *, say: Say = lambda _: None) -> Arm:
     return base
 
 
-def gravest_code(found: Sequence[Drift]) -> ExitCode:
-    """The exit code of several."""
-    return gravest([entry.exit_code for entry in found])
-
-
-def count_changed(now: Arm, stored: Arm) -> int:
-    """How many of the new rows have another output than the stored row of the same id and content, or have none."""
-    then = {(row.id, row.hash): row.output for row in stored.rows}
-    return sum(then.get((row.id, row.hash)) != row.output for row in now.rows)
-
-
-def _require_stored(baselines: Path, name: str) -> Baseline:
+def _read_stored(baselines: Path, name: str) -> Baseline:
     stored = read_baseline(baselines, name)
     if stored is None:
         known = ", ".join(place.name for place in places(baselines)) or "nothing"

@@ -11,6 +11,8 @@
     │   │   ├── EmptyTargetError  a row has nothing to learn
     │   │   └── OverlapError      rows stand in two splits
     │   ├── ModelError            the model cannot be found or is of the wrong kind
+    │   ├── UnfitError            the method does not fit the model, the rows or the settings
+    │   ├── BusyError             another process is at work in the same place
     │   ├── HubError              the model hub cannot be reached
     │   ├── BaselineError         a stored arm is missing or damaged
     │   └── ProcessError          of several processes one is lost, or has come to something else
@@ -111,6 +113,21 @@ class ModelError(UsageError):
     """The model cannot be found, or is of a kind that the task cannot use.
 
     Causes: a wrong path, an incomplete folder. Fix: give a folder with ``config.json`` and weights, or a known name.
+    """
+
+
+class UnfitError(UsageError):
+    """The method does not fit the model, the rows or its settings; seen before anything is scored.
+
+    Causes: a head where the method needs text, layers that are not there. Fix: what the message
+    says, or another method.
+    """
+
+
+class BusyError(UsageError):
+    """Another process is at work in the same place.
+
+    Causes: the same command was started twice. Fix: wait until the other has ended, or choose another folder.
     """
 
 

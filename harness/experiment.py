@@ -15,6 +15,7 @@ from harness.comparison import say_power
 from harness.config import Experiment
 from harness.data.rows import Row, Splits
 from harness.data.source import load_splits
+from harness.errors import UnfitError, UsageError
 from harness.forms import Form
 from harness.gate import Probe, Verdict, first_question, judge
 from harness.generation.speed import SpeedRatio
@@ -114,7 +115,7 @@ def run(
         say: is told what happens, a line a stage.
 
     Raises:
-        UsageError: a setting, the data, the model or the baseline cannot be used.
+        UsageError: a setting, the data, the model or the baseline cannot be used; `UnfitError` where it is the method.
         TrainingError: the labels do not mean the targets, or the loss is not finite.
         IdentityError: base and tuned are one model.
     """
@@ -131,7 +132,10 @@ def run(
     form, loaded = ready.form, ready.loaded
     course = make_course(form, loaded, splits.train, ready.train, ready.collator)
     if method is None:
-        require_fit(experiment, course)
+        try:
+            require_fit(experiment, course)
+        except UsageError as error:
+            raise UnfitError(error.seen, why=error.why, fix=error.fix) from error
     require_trainable(experiment, loaded, course)
     progress = NOTHING
     if unfinished is not None:

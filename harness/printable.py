@@ -26,3 +26,9 @@ def printable_all(value: Any) -> Any:
     if isinstance(value, Sequence):
         return [printable_all(entry) for entry in value]
     return value
+
+
+def escape(text: str) -> str:
+    """The text on one line as Markdown shows it letter by letter: it must not become markup, nor mention somebody."""
+    text = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
+    return re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(text.split()))

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness import processes
-from harness.atomic import is_locked, locked, recover, whole_folder
-from harness.errors import DataError, ModelError, SettingsError
+from harness.atomic import locked, recover, whole_folder
+from harness.errors import BusyError, DataError, ModelError, SettingsError
 from harness.fingerprint import hash_file, hash_json
 
 UNFINISHED = "unfinished"
@@ -203,10 +203,11 @@ class Unfinished:
         if processes.count() > 1:
             say("several processes share this run: it keeps nothing, and would begin anew")
             return NOTHING
-        if is_locked(place):
+        try:
+            self._held.enter_context(locked(place, wait=False))
+        except BusyError:
             say(f"another process is at this very run: it keeps what it has done in {place}, this one keeps nothing")
             return NOTHING
-        self._held.enter_context(locked(place))
         self._place = place
         if self._fresh:
             _empty(place)

@@ -177,6 +177,22 @@ def test_baseline_verify_and_prune(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert call(monkeypatch, "baseline", "show", "none") == 2
 
 
+def test_verify_goes_on_behind_a_folder_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A link and a name that no experiment can have are problems of theirs; the others are looked at as well."""
+    monkeypatch.chdir(tmp_path)
+    Path("harness.toml").write_text('name = "mine"\n', encoding="utf-8")
+    store_by_hand("1", [50.0, 60.0], experiment="mine")
+    call(monkeypatch, "baseline", "accept", "mine")
+    Path("baselines/a link").symlink_to(Path("baselines/mine").absolute())
+    capsys.readouterr()
+    assert call(monkeypatch, "baseline", "verify") == 1
+    printed = capsys.readouterr().out
+    assert "✗ " in printed
+    assert "✓ mine: 2 arms" in printed
+
+
 @pytest.mark.parametrize(
     ("candidate", "changes", "code", "said"),
     [

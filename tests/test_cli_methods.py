@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.cli.several import list_methods
+from harness.cli.run import Places
+from harness.cli.several import list_methods, run_methods
 from harness.config import TrainingSettings, load_experiment
-from harness.errors import ModelError
+from harness.errors import ModelError, SettingsError, UsageError
 from harness.lesson import Trained
-from harness.methods import METHODS, Course
+from harness.methods import FITTING, METHODS, Course
 from harness.report.several import BEGIN, END
 from harness.training import fine_tune
 from tests.small import SMALL
@@ -22,17 +23,28 @@ def tune_briefly(model: object, course: Course, settings: TrainingSettings) -> T
     return fine_tune(course.loaded.model, course, settings.model_copy(update={"epochs": 1}))
 
 
-def refuse(model: object, course: Course, settings: TrainingSettings) -> Trained:
-    """A method for another kind of model."""
+def refuse(course: Course) -> None:
+    """The need of a method for another kind of model."""
     raise ModelError("This model has no ears.", fix="Name one that has.")
+
+
+def break_down(model: object, course: Course, settings: TrainingSettings) -> Trained:
+    """A method whose training finds the disk full."""
+    raise UsageError("The disk is full.", fix="Make room.")
+
+
+def stumble(model: object, course: Course, settings: TrainingSettings) -> Trained:
+    """A method whose training stumbles over the model, behind the base's scores."""
+    raise ModelError("The model has worn out.", fix="Take another.")
 
 
 @pytest.fixture
 def three_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     """Full fine-tuning, a brief one, and one that does not apply."""
     here = "tests.test_cli_methods:"
-    places = {"full": "harness.methods.full:tune", "brief": f"{here}tune_briefly", "deaf": f"{here}refuse"}
+    places = {"full": "harness.methods.full:tune", "brief": f"{here}tune_briefly", "deaf": f"{here}break_down"}
     monkeypatch.setattr(METHODS, "_places", places)
+    monkeypatch.setattr(FITTING, "_places", {"deaf": f"{here}refuse"})
 
 
 def run_all(folder: Path, *more: str) -> int:
@@ -67,6 +79,26 @@ def test_methods_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixtur
         "summarization-brief",
     }
     assert "deaf is left out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("method", "told"), [("break_down", "The disk is full."), ("stumble", "has worn out.")])
+def test_fault_of_a_run_is_no_method_that_does_not_fit(
+    method: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What has nothing to do with what fits, or comes up behind the base's scores, ends all with its own message."""
+    here = "tests.test_cli_methods:"
+    monkeypatch.setattr(METHODS, "_places", {"full": f"{here}tune_briefly", method: f"{here}{method}"})
+    assert run_all(tmp_path) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert "is left out" not in error
+
+
+def test_several_processes_do_not_share_all_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused before anything runs: a method that one process left out would be waited for by the others."""
+    monkeypatch.setattr("harness.processes.count", lambda: 2)
+    with pytest.raises(SettingsError, match="--method all cannot be run on 2 processes"):
+        run_methods([], places=Places(runs=tmp_path, baselines=tmp_path), document=None)
 
 
 def test_one_method_alone_is_no_comparison(

@@ -74,6 +74,8 @@ def test_one_strategy_is_judged_and_json_is_printed(tmp_path: Path, capsys: pyte
         (("--strategy", "joint", "--tasks", "classification,sentimant"), 'Did you mean "sentiment"'),
         (("--strategy", "joint", "--task", "ner"), "--task belongs to a run of one task"),
         (("--strategy", "joint", "--data", "x.csv"), "--data belongs to a run of one task"),
+        (("--strategy", "joint", "--fresh"), "--fresh belongs to a run of one task"),
+        (("--strategy", "joint", "--keep-every", "0"), "--keep-every belongs to a run of one task"),
         (("--strategy", "joint", *ALONE, "--set", "joint.mixing=even"), "'proportional', 'temperature' or 'equal'"),
         (("--strategy", "joint", *ALONE, "--set", 'gate.require=["be good"]'), "Did you mean a sentence like"),
         (("--strategy", "continual", *ALONE, "--set", "continual.replay=0", "--set", "continual.ewc=0"), "are both 0"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from harness.config import Experiment, load_experiment
 from harness.drift import Movement, check_baselines, compare_bases, score_base
 from harness.errors import BaselineError
 from harness.gate import ExitCode
+from harness.report.drift import say_drift
+from harness.report.versions import tabulate_versions
 from harness.requirements import Status
 
 SETTINGS = """
@@ -106,12 +109,12 @@ def test_a_planted_drift_is_seen(
 
 
 def test_what_moved_is_told_with_numbers(experiment: Experiment, base: Arm) -> None:
-    """How many outputs, how far each score, which part is another; also where the signatures forbid a verdict."""
+    """How many outputs, how far each score, which part is another; the parts also where signatures forbid a verdict."""
     stored = shift(4.0, rows=2)(base)
     for arm in (stored, change_signature(stored)):
         told = compare_bases(experiment, base, pair(arm)).as_json()
         assert told["same"] == {"weights": True, "tokenizer": True, "rows": True, "outputs": False}
-        assert told["changed"] == 2
+        assert told.get("changed") == (2 if arm is stored else None)
         score = told["scores"]["rouge1"]
         assert score["now"] - score["stored"] == pytest.approx(-1.0, abs=1e-3)
         assert ("p" in score) == (arm is stored)
@@ -162,11 +165,35 @@ def test_what_no_experiment_asks_for_is_not_comparable(project: Path) -> None:
     assert "No TOML file" in found.reason
 
 
+def test_folder_that_cannot_be_read_is_not_comparable(project: Path) -> None:
+    """A damaged arm, an empty folder and a link: each is an entry with its reason, and the others are checked."""
+    stored = project / "baselines"
+    shutil.copytree(stored / "mine", stored / "broken")
+    (stored / "broken" / "base" / "rows.jsonl").write_text("{}\n", encoding="utf-8")
+    (stored / "empty").mkdir()
+    (stored / "link").symlink_to(stored / "mine")
+    found = {entry.experiment: entry for entry in check_baselines((), baselines=stored, experiments=project)}
+    assert found.pop("mine").movement is Movement.UNCHANGED
+    assert {entry.exit_code for entry in found.values()} == {ExitCode.NOT_COMPARABLE}
+    assert "does not match its own hash" in found["broken"].reason
+    assert "Nothing is stored" in found["empty"].reason
+    assert "is a link" in found["link"].reason
+    assert all(say_drift(entry)[0] == f"? {name}: not comparable, 0 rows" for name, entry in found.items())
+
+
 def test_nothing_stored_is_an_error(project: Path) -> None:
     """A name of which nothing is stored, and a folder without baselines."""
     for names, folder in ((("other",), "baselines"), ((), "nowhere")):
         with pytest.raises(BaselineError, match=r"Nothing is stored|No arm is stored"):
             check_baselines(names, baselines=project / folder, experiments=project)
+
+
+def test_page_lists_what_is_always_installed(tmp_path: Path) -> None:
+    """Tools of developers and libraries of extras, which somebody happened to have, are no part of the table."""
+    both = {"a": {"torch": "1", "ruff": "1", "trl": "1"}, "b": {"torch": "2"}}
+    records = {name: {"environment": {"python": "3"}, "bases": [], "versions": found} for name, found in both.items()}
+    _, versions = tabulate_versions(records)
+    assert [line[0] for line in versions.rows] == ["python", "torch"]
 
 
 def test_records_that_are_none_are_named(

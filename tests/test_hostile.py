@@ -23,8 +23,7 @@ from harness.errors import DataError, ModelError, UsageError
 from harness.models.architecture import read_architecture
 from harness.models.loading import load_model
 from harness.places import place_inside
-from harness.printable import UNSAFE, printable, printable_all
-from harness.report.markdown import escape
+from harness.printable import UNSAFE, escape, printable, printable_all
 from harness.report.templating import fill
 from harness.settings import why_unsafe
 from harness.tasks.summarization import SUMMARIZATION

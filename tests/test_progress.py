@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -159,6 +160,22 @@ def test_a_second_process_keeps_nothing(tmp_path: Path) -> None:
         second.forget()
     assert "another process" in said[0]
     assert (tmp_path / "key").is_dir()
+
+
+def test_who_opens_a_run_waits_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the other process comes in that very moment: the lock is asked for once, and not waited for."""
+    waits: list[bool] = []
+    acquire = FileLock.acquire
+
+    def watch(self: FileLock, *, blocking: bool = True) -> object:
+        waits.append(blocking)
+        return acquire(self, blocking=blocking)
+
+    monkeypatch.setattr(FileLock, "acquire", watch)
+    for _ in range(2):
+        with Unfinished(tmp_path) as one:
+            assert one.open("key", print) is not NOTHING
+    assert waits == [False, False]
 
 
 def test_forgotten_is_gone_and_fresh_is_empty(tmp_path: Path) -> None:

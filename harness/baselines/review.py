@@ -8,6 +8,7 @@ from harness.arm import Arm
 from harness.baselines.store import Baseline
 from harness.comparison import Comparison, compare
 from harness.config import GateSettings
+from harness.printable import printable
 
 SHOWN = 3
 """How many rows with gains are shown, and how many with losses."""
@@ -98,6 +99,6 @@ def _find_moved(comparison: Comparison, new: Arm, stored: Arm) -> tuple[MovedRow
 
 
 def _shorten(text: str) -> str:
-    """One line, and control characters made visible."""
-    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[:LONGEST])
+    """One line: its breaks and tabs are spelled out as well, for two texts may differ by those alone."""
+    shown = printable(text[:LONGEST]).replace("\n", "\\n").replace("\t", "\\t")
     return shown + "…" * (len(text) > LONGEST)

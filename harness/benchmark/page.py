@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from harness.atomic import write_whole
 from harness.baselines.store import BENCHMARKS
 from harness.benchmark.record import Record, read_record
+from harness.benchmark.table import tabulate_session
 from harness.errors import UsageError
 from harness.report.markdown import write_table
 
@@ -28,8 +29,6 @@ judged, for it survives a noisy machine. *Roofline* is the share that the bytes 
 copy, are of the time that a step took; `harness.benchmark.roofline` has the formula. *Memory* is the peak above what
 was taken before, and *equal* counts the rows whose tokens are those of the reference.
 """
-TITLES = ("engine", "batch", "beams", "dtype", "source", "tokens/s", "times", "ms/step", "first token, ms", "rows/s",
-          "memory, MB", "roofline", "equal")  # fmt: skip
 
 
 def write_page(baselines: Path, page: Path) -> list[Path]:
@@ -77,33 +76,9 @@ def _describe(record: Record, chart: Path) -> str:
         f"Threads: {environment['threads']}, {versions}; copies at {record['bandwidth'] / 1e9:.1f} GB/s; "
         f"{' or '.join(map(str, rounds))} rounds, coverage {100 * coverage:.0f} %."
     )
-    lines = write_table(TITLES, map(_fill, sorted(results, key=_case)))
-    title = f"## {record['model']} on {environment['device']}"
-    return "\n".join([title, "", said, "", *lines, "", f"![bytes and time of a step]({chart.name})", ""])
-
-
-def _case(entry: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(entry[name] for name in ("dtype", "source_length", "beams", "batch"))
-
-
-def _fill(entry: Mapping[str, Any]) -> list[str]:
-    return [
-        entry["engine"],
-        *(str(entry[name]) for name in ("batch", "beams", "dtype", "source_length")),
-        _say(entry["tokens_per_second"], digits=0),
-        _say(entry["ratio"], digits=2),
-        _say(entry["seconds_per_step"], digits=2, unit=1000),
-        _say(entry["seconds_to_first_token"], digits=1, unit=1000),
-        _say(entry["rows_per_second"], digits=2),
-        f"{entry['peak_bytes'] / 1e6:.0f}",
-        f"{100 * entry['share_of_roofline']:.1f} %",
-        f"{entry['rows_equal']}/{entry['batch']}",
-    ]
-
-
-def _say(interval: Mapping[str, float], *, digits: int, unit: float = 1.0) -> str:
-    median, low, high = (f"{unit * interval[name]:,.{digits}f}" for name in ("median", "low", "high"))
-    return f"{median} [{low}, {high}]"
+    table = tabulate_session(record)
+    lines = write_table(table.columns, (map(str, line) for line in table.rows))
+    return "\n".join([f"## {table.title}", "", said, "", *lines, "", f"![bytes and time of a step]({chart.name})", ""])
 
 
 def draw_roofline(record: Record, path: Path) -> None:

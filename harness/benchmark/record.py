@@ -14,6 +14,7 @@ from harness.baselines.store import BENCHMARKS
 from harness.benchmark.measure import Timed
 from harness.errors import BaselineError
 from harness.fingerprint import describe_environment
+from harness.gate import EXIT_CODES
 from harness.generation import REFERENCE
 from harness.requirements import Status
 from harness.statistics.median import describe_median
@@ -112,8 +113,7 @@ def judge(baselines: Path, record: Record) -> tuple[Status, list[str]]:
         lines.append(f"{entry['engine']}, batch {entry['batch']}, {entry['beams']} beams: {line}")
     if not lines:
         return Status.NOT_COMPARABLE, ["not comparable: only the reference was measured"]
-    gravest = (Status.FAILS, Status.NOT_COMPARABLE, Status.UNDECIDED, Status.HOLDS)
-    return min(statuses, key=gravest.index), lines
+    return min(statuses, key=list(EXIT_CODES).index), lines
 
 
 def _judge_entry(entry: Record, before: Record | None) -> tuple[Status, str]:

@@ -16,6 +16,7 @@ from harness.baselines import (
     known_experiments,
     list_baselines,
     newest_run,
+    places,
     prune,
     read_baseline,
     read_run,
@@ -25,7 +26,7 @@ from harness.baselines import (
 )
 from harness.cli.say import say
 from harness.config import Experiment, GateSettings
-from harness.errors import BaselineError
+from harness.errors import BaselineError, UsageError
 
 Command = Callable[..., Any]
 FOLDER = click.Path(path_type=Path)
@@ -133,15 +134,14 @@ def verify_command(context: click.Context, experiments: Path, baselines: Path) -
     """Make sure that every stored file is whole and unedited, and belongs to an experiment; else end with code 1."""
     orphans = find_orphans(baselines, known_experiments(experiments))
     problems = [f"{orphan} is an orphan: no experiment asks for it" for orphan in orphans]
-    names = sorted({path.name for path in baselines.glob("[!.]*") if path.is_dir()})
-    for name in names:
+    for place in places(baselines):
         try:
-            stored = read_baseline(baselines, name)
-        except BaselineError as error:
+            stored = read_baseline(baselines, place.name)
+        except UsageError as error:
             problems.append(str(error))
         else:
             if stored is not None:
-                say(f"✓ {name}: {2 + len(stored.others)} arms of {len(stored.base.rows)} rows")
+                say(f"✓ {place.name}: {2 + len(stored.others)} arms of {len(stored.base.rows)} rows")
     for problem in problems:
         say(f"✗ {problem}")
     context.exit(1 if problems else 0)
@@ -172,13 +172,14 @@ def check_command(
       1  moved further, or the weights are others
       2  nothing is stored of it
       3  moved, and too few rows to decide whether further
-      4  not comparable: other rows, settings or metrics; they are named
+      4  not comparable: other rows, settings or metrics, which are named, or what is stored cannot be read
     """  # noqa: D301 - click's mark for lines to leave as they are
     from harness.cli.run import quiet_libraries
 
     quiet_libraries()
     from harness.atomic import write_whole
-    from harness.drift import check_baselines, gravest_code
+    from harness.drift import check_baselines
+    from harness.gate import gravest
     from harness.report.drift import describe_drift, say_drift
 
     found = check_baselines(names, baselines=baselines, experiments=experiments, say=lambda line: say(line, err=True))
@@ -186,7 +187,7 @@ def check_command(
     if document is not None:
         write_whole(document, f"{written}\n".encode())
     say(written if as_json else "\n".join(line for entry in found for line in say_drift(entry)))
-    context.exit(gravest_code(found))
+    context.exit(gravest([entry.exit_code for entry in found]))
 
 
 @baseline.command("versions")

@@ -12,8 +12,8 @@ import click
 from harness.cli.say import say
 from harness.errors import SettingsError
 
-HEAD = ("engine", "batch", "beams", "dtype", "source", "tokens/s", "times", "ms/step", "first ms", "rows/s", "MB",
-        "roofline", "equal")  # fmt: skip
+ROOM = 176
+"""Columns of characters that the whole table has room in."""
 
 
 @click.command("bench")
@@ -101,26 +101,14 @@ def bench_command(
 
 
 def show(record: dict[str, Any]) -> None:
-    """Print a session as a table; an interval is that of the median."""
+    """Print a session as a table; on a narrow terminal without some columns, which ``--json`` has."""
     from rich.console import Console
-    from rich.table import Table
 
-    environment = record["environment"]
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(f"{record['model']} on {environment['device']}, {environment['threads']} threads; "
-                  f"copies at {record['bandwidth'] / 1e9:.1f} GB/s; medians of rounds taken in turns")  # fmt: skip
-    table = Table(*HEAD)
-    for entry in record["results"]:
-        times = entry["ratio"]
-        table.add_row(
-            entry["engine"], str(entry["batch"]), str(entry["beams"]), entry["dtype"], str(entry["source_length"]),
-            f"{entry['tokens_per_second']['median']:.0f}",
-            f"{times['median']:.2f} ({times['low']:.2f}-{times['high']:.2f})",
-            f"{1000 * entry['seconds_per_step']['median']:.1f}",
-            f"{1000 * entry['seconds_to_first_token']['median']:.0f}",
-            f"{entry['rows_per_second']['median']:.2f}",
-            f"{entry['peak_bytes'] / 1e6:.0f}",
-            f"{100 * entry['share_of_roofline']:.0f} %",
-            f"{entry['rows_equal']}/{entry['batch']}",
-        )  # fmt: skip
-    console.print(table)
+    from harness.benchmark.table import WIDE, tabulate_session
+    from harness.report.drawing import draw_table
+
+    console = Console(width=None if sys.stdout.isatty() else ROOM)
+    table = tabulate_session(record)
+    console.print(draw_table(table, console, without=() if console.width >= ROOM else WIDE))
+    say(f"{record['environment']['threads']} threads; copies at {record['bandwidth'] / 1e9:.1f} GB/s; medians of "
+        "rounds taken in turns")  # fmt: skip

@@ -113,7 +113,8 @@ def run_command(
     if strategy is not None:
         from harness.cli.strategies import choose_multitask, require_no_others, run_strategies
 
-        require_no_others({"task": task, "method": method, "data": data, "track": trackers})
+        kept = {"keep-every": every != EVERY, "fresh": fresh}
+        require_no_others({"task": task, "method": method, "data": data, "track": trackers, **kept})
         changes_of_all = {name: value for name, value in (("model.name", model), ("seed", seed)) if value is not None}
         multitask = choose_multitask(experiment, tasks, model).override(changes_of_all | given)
         context.exit(run_strategies(multitask, strategy, places=places, document=document, as_json=as_json))

@@ -10,15 +10,12 @@ from harness import processes
 from harness.cli.run import Places, name_for_method, perform
 from harness.cli.say import say
 from harness.config import Experiment, load_experiment
-from harness.errors import SettingsError, UsageError
-from harness.printable import printable
+from harness.errors import SettingsError, UnfitError
 
 if TYPE_CHECKING:
     from harness.experiment import Run
     from harness.metrics.metric import Table
 
-WIDEST = 1000
-"""Columns of characters in which a table has all the room that it wants."""
 SHOTS = 2
 """Demonstrations of the few-shot line of ``--method all``, where the settings have none."""
 Tabulate = Callable[[Sequence["Run"], Mapping[str, str]], tuple["Table", ...]]
@@ -80,7 +77,12 @@ def run_methods(experiments: Sequence[Experiment], *, places: Places, document: 
 
     Returns:
         0 where methods were compared, however each did against its base; 4 where fewer than two were left.
+
+    Raises:
+        SettingsError: several processes share the run.
+        UsageError: a run failed by anything else than a method that does not fit.
     """
+    processes.require_one("--method all", why="Not every method can be divided among processes.")
     from harness.gate import ExitCode
     from harness.report.methods import NARROW, tabulate_methods
 
@@ -98,6 +100,9 @@ def _run_each(
     skip_unfit: bool = False,
 ) -> list[Run]:
     """Run one after another, and print the tables; into the document as well, where one is named."""
+    from rich.console import Console
+
+    from harness.report.drawing import draw_table
     from harness.report.several import require_place, write_tables
 
     if document is not None:
@@ -108,7 +113,7 @@ def _run_each(
         say(f"[{number}/{len(experiments)}] {experiment.name}", err=True)
         try:
             done.append(perform(experiment, places))
-        except UsageError as error:
+        except UnfitError as error:
             if not (skip_unfit and done):
                 raise
             skipped[experiment.way] = str(error)
@@ -116,38 +121,8 @@ def _run_each(
     tables = tabulate(done, skipped)
     if document is not None and processes.is_first():
         write_tables(tables, document)
-    _print(tables, narrow)
-    return done
-
-
-def _print(tables: Sequence[Table], narrow: Collection[str]) -> None:
-    """Print tables; of those with many columns the ones that 80 characters have room for."""
-    from rich import box
-    from rich.console import Console
-    from rich.measure import Measurement
-    from rich.table import Table as Shown
-    from rich.text import Text
-
     console = Console()
     for table in tables:
-        places = [
-            n for n, column in enumerate(table.columns) if column in narrow or not set(narrow) <= {*table.columns}
-        ]
-        shown = Shown(
-            title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-        )
-        for place in places:
-            # Where the place is short, a word takes several lines; a number stays whole.
-            number = _are_numbers(table, place)
-            shown.add_column(
-                table.columns[place], justify="right" if number else "left", no_wrap=number, overflow="fold"
-            )
-        for line in table.rows:
-            shown.add_row(*(Text(printable(str(line[place]))) for place in places))
-        if Measurement.get(console, console.options.update(width=WIDEST), shown).maximum > console.width:
-            shown.padding = 0
-        console.print(shown)
-
-
-def _are_numbers(table: Table, place: int) -> bool:
-    return all(str(line[place])[:1] in "0123456789+-" for line in table.rows)
+        beyond = {*table.columns} - {*narrow} if {*narrow} <= {*table.columns} else ()
+        console.print(draw_table(table, console, without=beyond))
+    return done

@@ -18,6 +18,7 @@ from pathlib import Path
 from harness.atomic import write_whole
 from harness.checks.check import Check
 from harness.checks.suite import all_checks
+from harness.printable import escape
 
 PACKAGE = "harness.checks"
 CAUGHT = Path("defects") / "caught.json"
@@ -94,20 +95,13 @@ def _walk(module: str, name: str, seen: set[tuple[str, str]]) -> Iterator[str]:
 def _say_texts(value: ast.expr) -> Iterator[str]:
     """The text, or the texts that it is chosen from, with a slot for what is filled in; none where it comes in."""
     if isinstance(value, ast.Constant) and isinstance(value.value, str):
-        yield _escape(value.value)
+        yield escape(value.value)
     elif isinstance(value, ast.JoinedStr):
         parts = [part.value if isinstance(part, ast.Constant) else SLOT for part in value.values]
-        yield _escape("".join(map(str, parts)))
+        yield escape("".join(map(str, parts)))
     elif isinstance(value, ast.IfExp):
         yield from _say_texts(value.body)
         yield from _say_texts(value.orelse)
-
-
-def _escape(text: str) -> str:
-    """A message as Markdown shows it letter by letter."""
-    for letter in "\\`*_{}[]<>#|$":
-        text = text.replace(letter, f"\\{letter}")
-    return text
 
 
 @cache

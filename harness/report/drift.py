@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.drift import Drift, Movement, gravest_code
+from harness.drift import Drift, Movement
 from harness.fingerprint import describe_environment, list_versions
+from harness.gate import gravest
 from harness.report.wording import say_number
 
 MARKS = {Movement.UNCHANGED: "=", Movement.MOVED: "≠", Movement.NOT_COMPARABLE: "?"}
@@ -18,7 +19,7 @@ def describe_drift(found: Sequence[Drift]) -> dict[str, Any]:
         "environment": describe_environment(),
         "versions": list_versions(),
         "bases": [entry.as_json() for entry in found],
-        "exit_code": int(gravest_code(found)),
+        "exit_code": int(gravest([entry.exit_code for entry in found])),
     }
 
 
@@ -31,7 +32,8 @@ def say_drift(found: Drift) -> list[str]:
     lines += [f"  {found.sentence}: {found.status} ({found.reason})"]
     if "same" in told:
         others = [name for name, same in told["same"].items() if not same]
-        lines += [f"  others than stored: {', '.join(others)}; {told['changed']} outputs changed"] * bool(others)
+        changed = f"; {told['changed']} outputs changed" if "changed" in told else ""
+        lines += [f"  others than stored: {', '.join(others)}{changed}"] * bool(others)
         lines += [
             f"  {name:16} {say_number(score['stored'])} → {say_number(score['now'])}{_say_evidence(score)}"
             for name, score in told["scores"].items()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.preparation import say_labels
-from harness.printable import printable
+from harness.printable import escape, printable
 from harness.report.tables import WIDEST, list_method_tables, pair_tables
 from harness.report.wording import (
     LEGEND,
@@ -156,12 +155,6 @@ def write_metrics(facts: Facts) -> list[str]:
     """The table of metrics, tuned against base."""
     lines = (map(escape, metric_cells(entry)) for entry in facts["comparisons"][0]["metrics"])
     return write_table(column_titles(facts["level"]), lines)
-
-
-def escape(text: str) -> str:
-    """Names and reasons must not become markup, nor a mention of somebody."""
-    text = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
-    return re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(text.split()))
 
 
 def _code(text: str) -> str:

@@ -11,7 +11,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData, metadata_load
 from harness.atomic import write_whole
 from harness.errors import UsageError
 from harness.hub import looks_like_hub_name
-from harness.report.markdown import escape, write_metrics
+from harness.printable import escape
+from harness.report.markdown import write_metrics
 from harness.report.wording import LEGEND, say_headline
 
 if TYPE_CHECKING:

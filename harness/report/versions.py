@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from harness.errors import UsageError
 from harness.metrics.metric import Table
 from harness.report.wording import say_number
 
+PACKAGE = "finetune-harness"
 Records = Mapping[str, dict[str, Any]]
 """An environment's name to what `harness.report.drift.describe_drift` wrote there."""
 
@@ -58,7 +61,7 @@ def _say_base(base: dict[str, Any] | None) -> str:
         return "unchanged"
     if "scores" not in base:
         return str(base["movement"])
-    told = [f"{base['changed']} of {base['rows']} outputs"] * bool(base["changed"])
+    told = [f"{base['changed']} of {base['rows']} outputs"] if base.get("changed") else []
     moves = {name: score["now"] - score["stored"] for name, score in base["scores"].items()}
     furthest = max(moves, key=lambda name: abs(moves[name]), default=None)
     if furthest is not None and moves[furthest]:
@@ -77,6 +80,13 @@ def _list_versions(records: Records) -> list[tuple[str, ...]]:
     every = {
         name: {"python": record["environment"]["python"], **record["versions"]} for name, record in records.items()
     }
-    libraries = dict.fromkeys(library for versions in every.values() for library in versions)
+    needed = {"python", *_list_needed()}
+    libraries = dict.fromkeys(library for versions in every.values() for library in versions if library in needed)
     lines = [(library, *(versions.get(library, "-") for versions in every.values())) for library in libraries]
     return [line for line in lines if len(set(line[1:])) > 1 or line[0] == "python"]
+
+
+def _list_needed() -> list[str]:
+    """The names of the dependencies without which nothing is installed."""
+    always = (entry for entry in importlib.metadata.requires(PACKAGE) or () if "extra ==" not in entry)
+    return [re.split(r"[^\w.-]", entry, maxsplit=1)[0] for entry in always]

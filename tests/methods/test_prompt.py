@@ -11,7 +11,7 @@ from harness.checks.likelihood import token_logprobs
 from harness.comparison import Outcome
 from harness.config import load_experiment
 from harness.data.source import load_splits
-from harness.errors import ModelError, SettingsError
+from harness.errors import UnfitError, UsageError
 from harness.experiment import Run
 from harness.forms import choose_form
 from harness.forms.verbaliser import choose_labels, measure_labels
@@ -85,7 +85,7 @@ def test_soft_prompts_train_and_nothing_else_does(model: str, variant: str, tmp_
 
 def test_heads_cannot_be_prompted(tmp_path: Path) -> None:
     """The message says which models can."""
-    with pytest.raises(ModelError, match=r'"tiny-bert" cannot be prompted .*as tiny-t5 or tiny-llama'):
+    with pytest.raises(UnfitError, match=r'"tiny-bert" cannot be prompted .*as tiny-t5 or tiny-llama'):
         prompted(tmp_path, task="classification", model__name="tiny-bert", gate__require=None)
 
 
@@ -101,5 +101,5 @@ def test_heads_cannot_be_prompted(tmp_path: Path) -> None:
 )
 def test_impossible_settings(changes: dict[str, object], message: str, tmp_path: Path) -> None:
     """Prompts that cannot be written are refused with what was seen."""
-    with pytest.raises(SettingsError, match=message):
+    with pytest.raises(UsageError, match=message):
         prompted(tmp_path, **changes)

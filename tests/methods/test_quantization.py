@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from harness import run
-from harness.errors import SettingsError
+from harness.errors import UnfitError
 from harness.fingerprint import hash_weights
 from harness.methods.parameter_efficient import require_only_adapter_moved
 from harness.methods.quantization import quantize
@@ -45,7 +45,7 @@ def test_without_bitsandbytes_the_setting_is_refused(monkeypatch: pytest.MonkeyP
     """The message says what to install, and comes before the base is scored."""
     monkeypatch.setitem(sys.modules, "bitsandbytes.functional", None)
     said: list[str] = []
-    with pytest.raises(SettingsError, match=r'lora\.quantization is "nf4".*ModuleNotFoundError.*\[qlora\]'):
+    with pytest.raises(UnfitError, match=r'lora\.quantization is "nf4".*ModuleNotFoundError.*\[qlora\]'):
         run(make_experiment("lora", **FOUR_BITS), baselines=tmp_path, say=said.append)
     assert not [line for line in said if line.startswith("base:")]
 

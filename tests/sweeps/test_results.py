@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from harness.printable import UNSAFE
 from harness.report.facts import Facts
 from harness.report.sweeps.html import write_html
 from harness.report.sweeps.markdown import write_markdown
@@ -97,6 +98,20 @@ def test_terminal_has_room_for_all_of_it(facts: Facts) -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert all(method in text for method in GAINS)
     assert "9 of 9 cells done" in text
+
+
+def test_terminal_gets_no_command(facts: Facts) -> None:
+    """Neither from a name, a note, a reason nor an error: what commands a terminal is spelled out."""
+    attack = "\x1b[2J\x9b31m"
+    failed = {"task": attack, "model": attack, "method": None, "seed": None, "cells": 1, "tries": 1, "kind": "X",
+              "message": attack, "errors": attack}  # fmt: skip
+    unfit = {"task": attack, "model": attack, "method": "full", "reason": attack}
+    text = StringIO()
+    tasks = [{**task, "task": attack, "notes": [attack]} for task in facts["tasks"]]
+    hostile = {**facts, "failed": [failed], "unfit": [unfit], "name": attack, "tasks": tasks}
+    print_sweep(hostile, Console(width=80, file=text, no_color=True))
+    assert "\\u001b" in text.getvalue()
+    assert not UNSAFE.search(text.getvalue())
 
 
 def test_no_format_lets_texts_become_markup(facts: Facts) -> None:

@@ -42,7 +42,6 @@ class CausalDecoder:
 
     Args:
         model: the model, where it should work.
-        rows: how many rows a batch has at most.
         beams: sequences a row.
         places: how long an output can get, the prompt's last token counted.
 
@@ -50,7 +49,7 @@ class CausalDecoder:
         SettingsError: the model is none that this decoder knows.
     """
 
-    def __init__(self, model: PreTrainedModel, *, rows: int, beams: int, places: int) -> None:
+    def __init__(self, model: PreTrainedModel, *, beams: int, places: int) -> None:
         require_known(model)
         self._model, self._beams, self._places = model, beams, places
         config = model.config

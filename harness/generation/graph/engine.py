@@ -34,8 +34,8 @@ class GraphEngine(BatchedEngine):
         """Lay out the weights."""
         rules, device = read_rules(settings), model.device
         causal = not model.config.is_encoder_decoder
-        kind = CausalDecoder if causal else T5Decoder
-        decoder = kind(model, rows=batch_size, beams=rules.beams, places=rules.max_length)
+        sizes = {"beams": rules.beams, "places": rules.max_length}
+        decoder = CausalDecoder(model, **sizes) if causal else T5Decoder(model, rows=batch_size, **sizes)
         on_gpu = device.type == "cuda"
         way = (Replay if on_gpu else Walk)(decoder, choose_search(rules, device), rules)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.report.markdown import escape, write_table
+from harness.printable import escape
+from harness.report.markdown import write_table
 from harness.report.strategies.tables import (
     LEGEND,
     MARK,

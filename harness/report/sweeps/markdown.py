@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.report.markdown import escape, write_table
+from harness.printable import escape
+from harness.report.markdown import write_table
 from harness.report.sweeps.tables import LEGEND, list_notes, say_sweep, tabulate_sweep
 
 if TYPE_CHECKING:
