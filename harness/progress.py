@@ -171,6 +171,7 @@ class Unfinished:
     def __init__(self, folder: Path, *, every: float = EVERY, fresh: bool = False) -> None:
         self._folder, self._every, self._fresh = folder, every, fresh
         self._place: Path | None = None
+        self._say: Callable[[str], None] = lambda _: None
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
@@ -181,6 +182,8 @@ class Unfinished:
         refused = kind is not None and issubclass(kind, SettingsError | DataError | ModelError)
         if self._place is not None and (refused or not any(self._place.rglob(PIECE_FILE))):
             self.forget()
+        if self._place is not None and kind is not None:
+            self._say("what was done is kept: the same command goes on from there")
         self._held.close()
 
     def open(self, key: str | None, say: Callable[[str], None]) -> Progress:
@@ -208,7 +211,7 @@ class Unfinished:
         except BusyError:
             say(f"another process is at this very run: it keeps what it has done in {place}, this one keeps nothing")
             return NOTHING
-        self._place = place
+        self._place, self._say = place, say
         if self._fresh:
             _empty(place)
         for left in place.rglob(f"{SCRATCH}*"):

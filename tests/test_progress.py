@@ -196,13 +196,14 @@ def test_forgotten_is_gone_and_fresh_is_empty(tmp_path: Path) -> None:
 )
 def test_run_that_could_not_go_on_leaves_nothing(tmp_path: Path, kept: int, error: Exception, stays: int) -> None:
     """Before its first piece, or where the same command would be refused again, a failed run leaves no folder."""
-    unfinished = Unfinished(tmp_path / "name" / "u")
+    unfinished, said = Unfinished(tmp_path / "name" / "u"), list[str]()
     with suppress(type(error)), unfinished:
-        progress = unfinished.open("key", print)
+        progress = unfinished.open("key", said.append)
         if kept:
             keep(progress, "x", {"a": b"1"})
         raise error
     assert (tmp_path / "name").exists() is bool(stays)
+    assert said == ["what was done is kept: the same command goes on from there"] * stays
 
 
 def test_several_processes_share_no_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

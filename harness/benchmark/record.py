@@ -119,7 +119,10 @@ def judge(baselines: Path, record: Record) -> tuple[Status, list[str]]:
 def _judge_entry(entry: Record, before: Record | None) -> tuple[Status, str]:
     ratio = entry["ratio"]
     if before is None:
-        return Status.NOT_COMPARABLE, "not comparable: this case is not stored"
+        return (
+            Status.NOT_COMPARABLE,
+            "not comparable: this case is not stored for this model and device; --store keeps it",
+        )
     least = before["ratio"]["median"] * (1 - ALLOWANCE)
     said = f"{ratio['median']:.2f} times the reference, stored {before['ratio']['median']:.2f}"
     if ratio["median"] >= least:

@@ -85,9 +85,10 @@ class Account:
 
     @property
     def metric(self) -> str | None:
-        """The metric by which rows are ranked: the first; nothing where nothing was compared."""
-        metrics = self.comparison["metrics"]
-        return metrics[0]["metric"] if metrics else None
+        """The metric by which rows are ranked: the task's headline; nothing where nothing was compared."""
+        metrics = [entry["metric"] for entry in self.comparison["metrics"]]
+        headline: str = self.facts["headline"]
+        return headline if headline in metrics else next(iter(metrics), None)
 
     @cached_property
     def scores(self) -> NDArray[np.float64]:

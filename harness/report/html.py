@@ -43,7 +43,7 @@ def write_html(account: Account) -> str:
         {
             "account": account,
             "facts": facts,
-            "headline": say_headline(comparison),
+            "headline": say_headline(comparison, facts["headline"]),
             "requirements": say_requirements(facts),
             "next_step": what_to_do(facts),
             "titles": column_titles(facts["level"]),

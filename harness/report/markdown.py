@@ -44,7 +44,7 @@ def write_markdown(account: Account) -> str:
     lines = [
         f"# {escape(facts['experiment'])}: {escape(facts['outcome'])}",
         "",
-        f"{escape(say_headline(comparison))} {escape(say_requirements(facts))}",
+        f"{escape(say_headline(comparison, facts['headline']))} {escape(say_requirements(facts))}",
         "",
         f"Tuned against base, {comparison['rows']} rows, paired; {comparison['changed_outputs']} outputs differ.",
         "",

@@ -110,6 +110,6 @@ def _new_card(account: Account) -> ModelCard:
         metrics=list(account.tuned.manifest.metrics),
         base_model=name if "/" in name and looks_like_hub_name(name) and not Path(name).exists() else None,
     )
-    title, headline = escape(facts["experiment"]), escape(say_headline(comparison))
+    title, headline = escape(facts["experiment"]), escape(say_headline(comparison, facts["headline"]))
     text = "\n".join([f"# {title}", "", headline, "", *write_metrics(facts), "", LEGEND, ""])
     return ModelCard(f"---\n{metadata.to_yaml()}\n---\n{text}")

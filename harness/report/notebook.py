@@ -73,7 +73,7 @@ def _show_verdict(facts: Facts, title: str, level: float | None, next_step: str)
     return _fill(
         title=title,
         outcome=facts["outcome"],
-        headline=f"{say_headline(comparison)} {say_requirements(facts)}",
+        headline=f"{say_headline(comparison, facts.get('headline'))} {say_requirements(facts)}",
         titles=column_titles(level),
         lines=[metric_cells(entry) for entry in comparison["metrics"]],
         findings=facts["requirements"],

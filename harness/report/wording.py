@@ -95,8 +95,13 @@ def say_training(training: Facts) -> list[str]:
     return said
 
 
-def say_headline(comparison: Facts) -> str:
-    """What tuned against base amounts to, in a plain sentence."""
+def say_headline(comparison: Facts, headline: str | None) -> str:
+    """What tuned against base amounts to, in a plain sentence.
+
+    Args:
+        comparison: tuned against base.
+        headline: the task's score that is named where no other moved more surely.
+    """
     rows = comparison["rows"]
     if comparison["outcome"] == Outcome.NOT_COMPARABLE:
         return f"Base and tuned cannot be compared: different {'; '.join(comparison['differences'])}."
@@ -110,8 +115,8 @@ def say_headline(comparison: Facts) -> str:
         return f"{rows} rows are too few to tell whether the tuned model is better than its base."
     worse = comparison["outcome"] == Outcome.REGRESSED
     moved = [entry for entry in comparison["metrics"] if is_loss(entry) == worse]
-    # The surest; of equals the first.
-    entry = min(moved, key=lambda entry: entry["p_adjusted"])
+    # The surest; of equals the headline, or else the first.
+    entry = min(moved, key=lambda entry: (entry["p_adjusted"], entry["metric"] != headline))
     low, high = entry["interval"]
     between = "" if low is None else f" (between {say_number(low, sign='+')} and {say_number(high, sign='+')})"
     delta = say_number(entry["delta"], sign="+") + " points" * (not entry.get("relative"))

@@ -130,7 +130,7 @@ def test_next_step_fits_the_verdict(run: Run, advice: str) -> None:
 )
 def test_headline_is_a_plain_sentence(run: Run, sentence: str) -> None:
     """Each outcome has a sentence that says it in words, with the numbers that it rests on."""
-    assert sentence in say_headline(give_account(run).comparison)
+    assert sentence in say_headline(give_account(run).comparison, None)
 
 
 def test_headline_names_the_surest_metric() -> None:
@@ -140,10 +140,13 @@ def test_headline_names_the_surest_metric() -> None:
         {"metric": "fell", "delta": -9.0, "p_adjusted": 0.001, **entry},
         {"metric": "unsure", "delta": 5.0, "p_adjusted": 0.4, **entry},
         {"metric": "sure", "delta": 1.0, "p_adjusted": 0.01, **entry},
+        {"metric": "as sure", "delta": 2.0, "p_adjusted": 0.01, **entry},
     ]
     facts = {"outcome": "improved", "rows": 9, "metrics": metrics}
-    assert "better than its base: sure went" in say_headline(facts)
-    assert "worse than its base: fell went" in say_headline({**facts, "outcome": "regressed"})
+    assert "better than its base: sure went" in say_headline(facts, None)
+    assert "better than its base: as sure went" in say_headline(facts, "as sure")
+    assert "better than its base: sure went" in say_headline(facts, "unsure")
+    assert "worse than its base: fell went" in say_headline({**facts, "outcome": "regressed"}, None)
 
 
 def test_texts_cannot_break_out_of_markdown(better: Run) -> None:
