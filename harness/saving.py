@@ -64,7 +64,7 @@ def require_weights(experiment: Experiment) -> None:
         raise SettingsError(
             f'There will be no model to save: the method is "{experiment.prompt.way}" (prompt.variant = "text").',
             why="A text asks the base in another way, and changes none of its weights.",
-            fix='Leave --save out, or train a soft prompt (prompt.variant = "prompt-tuning"), or choose another method.',
+            fix='Leave --save out, or set prompt.variant = "prompt-tuning" (a soft prompt), or choose another method.',
         )
 
 
