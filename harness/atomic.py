@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,17 @@ def write_whole(path: Path, content: bytes) -> None:
             fresh.unlink(missing_ok=True)
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def probe(folder: Path) -> None:
+    """Try whether a folder could be written, or made and written; nothing is left.
+
+    Raises:
+        OSError: it could not; ``filename`` lies in the nearest folder that is there.
+    """
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
+    with tempfile.TemporaryDirectory(dir=there, prefix=".harness-"):
+        pass
 
 
 def failed_to_write(error: Exception) -> bool:

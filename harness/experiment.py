@@ -28,6 +28,7 @@ from harness.probes import CheckReport, judge_checks, judge_speed
 from harness.progress import NOTHING, Unfinished
 from harness.requirements import Kind
 from harness.resuming import make_key
+from harness.saving import Saving
 from harness.scoring import recall_engine, say_scores, score_arm, settle_engine, time_engine
 from harness.spool import Spool, in_parts
 from harness.tasks import TASKS
@@ -98,6 +99,7 @@ def run(
     method: Method | None = None,
     audit: Audit | None = None,
     unfinished: Unfinished | None = None,
+    save: Path | None = None,
     say: Say = lambda _: None,
 ) -> Run:
     """Fine-tune, score base and tuned on the same rows, compare them with each other and with the stored baseline.
@@ -112,6 +114,8 @@ def run(
         audit: runs the checks of the experiment's pipeline, for "every check must pass".
         unfinished: where what is done is kept until ``unfinished.forget()``: after a kill, the same run goes on there
             and ends with the same weights, outputs and scores.
+        save: a new folder for the first seed's tuned model and its tokenizer, written behind the verdict, whatever it
+            is; of a model of PEFT the adapter is written.
         say: is told what happens, a line a stage.
 
     Raises:
@@ -121,6 +125,7 @@ def run(
     """
     clock = Clock()
     require_names(experiment)
+    saving = Saving(save, experiment, method)
     baseline = read_baseline(baselines, experiment.name)
     locate_model(experiment.model)
     with clock.stage("rows"):
@@ -132,10 +137,7 @@ def run(
     form, loaded = ready.form, ready.loaded
     course = make_course(form, loaded, splits.train, ready.train, ready.collator)
     if method is None:
-        try:
-            require_fit(experiment, course)
-        except UsageError as error:
-            raise UnfitError(error.seen, why=error.why, fix=error.fix) from error
+        require_fit(experiment, course)
     require_trainable(experiment, loaded, course)
     progress = NOTHING
     if unfinished is not None:
@@ -178,6 +180,7 @@ def run(
             asked["progress"] = progress.inside(f"seed-{seeded.training.seed}")
             arm = score(seeded, "tuned", tuned, method=name_method(experiment, method), **asked)
             say(f"tuned: {say_scores(arm)}{f' (seed {seeded.training.seed})' * (experiment.repeats > 1)}")
+        saving.take(tuned)
         arms.append(arm)
         histories.append(trained)
         costs.append(cost)
@@ -193,6 +196,7 @@ def run(
         )
         if verdict.comparisons.tuned_base.metrics:
             say(say_power(verdict.comparisons.tuned_base, experiment.gate.smallest_effect))
+    saving.write(base=loaded, say=say)
     return Run(
         experiment=experiment,
         splits=splits,
@@ -264,10 +268,14 @@ def require_fit(experiment: Experiment, course: Course) -> None:
     """Make sure, before the base is scored, that the method can be used with this model and these rows.
 
     Raises:
-        UsageError: it cannot.
+        UnfitError: it cannot.
     """
-    if experiment.method in FITTING:
+    if experiment.method not in FITTING:
+        return
+    try:
         FITTING[experiment.method](course)
+    except UsageError as error:
+        raise UnfitError(error.seen, why=error.why, fix=error.fix) from error
 
 
 def require_trainable(experiment: Experiment, loaded: LoadedModel, course: Course) -> None:

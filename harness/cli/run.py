@@ -41,6 +41,8 @@ class Places:
     """Seconds between two checkpoints, at least."""
     fresh: bool = False
     """Whether to begin anew where a run was killed."""
+    save: Path | None = None
+    """The new folder that the tuned model is to go to."""
 
 
 @click.command("run")
@@ -79,6 +81,10 @@ class Places:
     help="How often a run keeps what it has done, at most; after a kill the same command goes on there. 0: each step.",
 )  # fmt: skip
 @click.option("--fresh", is_flag=True, help="Begin anew where the same run was killed.")
+@click.option(
+    "--save", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Save the tuned model (of the first seed) and its tokenizer to a new folder; an adapter as PEFT loads it.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @click.pass_context
 def run_command(
@@ -98,6 +104,7 @@ def run_command(
     document: Path | None,
     every: float,
     fresh: bool,  # noqa: FBT001 - click's interface
+    save: Path | None,
     as_json: bool,  # noqa: FBT001 - click's interface
 ) -> None:
     """Fine-tune a model, score base and tuned on the same rows, compare them, and judge.
@@ -109,11 +116,11 @@ def run_command(
     named = {"task": task, "method": method, "model.name": model, "data.source": data, "training.seed": seed}
     settings: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     given = dict(map(parse_change, changes))
-    places = Places(runs=runs, baselines=baselines, trackers=trackers, every=every, fresh=fresh)
+    places = Places(runs=runs, baselines=baselines, trackers=trackers, every=every, fresh=fresh, save=save)
     if strategy is not None:
         from harness.cli.strategies import choose_multitask, require_no_others, run_strategies
 
-        kept = {"keep-every": every != EVERY, "fresh": fresh}
+        kept = {"keep-every": every != EVERY, "fresh": fresh, "save": save}
         require_no_others({"task": task, "method": method, "data": data, "track": trackers, **kept})
         changes_of_all = {name: value for name, value in (("model.name", model), ("seed", seed)) if value is not None}
         multitask = choose_multitask(experiment, tasks, model).override(changes_of_all | given)
@@ -124,6 +131,12 @@ def run_command(
         )
     if task == ALL and method == ALL:
         raise SettingsError("All methods of all tasks are asked for.", fix="Name the task, or the method.")
+    if save is not None and ALL in {task, method}:
+        option = "--task" if task == ALL else "--method"
+        raise SettingsError(
+            f"--save keeps the tuned model of one run, and {option} all makes several.",
+            fix="Name the task and the method whose model is to be kept.",
+        )
     if task == ALL:
         from harness.cli.several import list_tasks, run_tasks
 
@@ -200,6 +213,7 @@ def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path
             baselines=places.baselines,
             audit=audit,
             unfinished=unfinished,
+            save=places.save,
             say=lambda line: say(line, err=True),
         )
         if not processes.is_first():

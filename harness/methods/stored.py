@@ -97,7 +97,7 @@ class StoredAdapter:
             base: SHA-256 of the base's weights.
         """
         self.put_on(model).save_pretrained(str(folder), save_embedding_layers=False)
-        (folder / BASE).write_text(json.dumps({"sha256": base}) + "\n", encoding="utf-8")
+        write_base(folder, base)
 
     def put_on(self, model: PreTrainedModel, *, trainable: bool = False) -> PeftModel:
         """A copy of a model with the adapter, and its head, on it.
@@ -159,6 +159,11 @@ class StoredAdapter:
     def _changes(self, key: str) -> bool:
         """Whether a weight belongs to the adapter proper."""
         return any(part.startswith(PREFIXES[self.config.peft_type]) for part in key.split("."))
+
+
+def write_base(folder: Path, base: str) -> None:
+    """Say beside an adapter on which base it was trained, as `hash_base` gives it."""
+    (folder / BASE).write_text(json.dumps({"sha256": base}) + "\n", encoding="utf-8")
 
 
 def hash_base(model: PreTrainedModel, heads: list[str]) -> str:

@@ -45,6 +45,13 @@ def locate_model(settings: ModelSettings) -> Place:
         return Place(path=str(embedded), local=True)
     folder = Path(os.path.expanduser(settings.name))  # noqa: PTH111 - Path.expanduser fails for unknown users
     if folder.is_dir():
+        if not (folder / "config.json").is_file() and (folder / "adapter_config.json").is_file():
+            raise ModelError(
+                f"The folder {folder} holds an adapter and no model: config.json is missing.",
+                why="An adapter is a change of a base, and is nothing without it.",
+                fix="Put it on its base: PeftModel.from_pretrained(base, folder).merge_and_unload(), and save that and "
+                "the tokenizer by save_pretrained.",
+            )
         if not (folder / "config.json").is_file():
             raise ModelError(
                 f"The folder {folder} holds no model: config.json is missing.", fix="Give a checkpoint folder."

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.atomic import whole_folder, write_whole
+from harness.atomic import probe, whole_folder, write_whole
 from harness.baselines.store import name_seed
 from harness.data.rows import list_ledger
 from harness.errors import UsageError
@@ -88,12 +86,10 @@ def require_writable(runs: Path, experiment: str) -> None:
         UsageError: it cannot, or its name leads out of the folder.
     """
     wanted = place_inside(runs.absolute(), experiment, "an experiment")
-    place = next(folder for folder in (wanted, *wanted.parents) if os.path.lexists(folder))
     try:
-        with tempfile.TemporaryDirectory(dir=place, prefix=".harness-"):
-            pass
+        probe(wanted)
     except OSError as error:
         raise UsageError(
-            f"Runs cannot be written to {runs}: {place} is not writable ({error.strerror}).",
+            f"Runs cannot be written to {runs}: {Path(error.filename).parent} is not writable ({error.strerror}).",
             fix="Name another folder with --runs.",
         ) from error
