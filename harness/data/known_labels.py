@@ -43,7 +43,7 @@ def require_known_labels(splits: Splits, settings: DataSettings, reader: Teller)
         return
     if len(carried) == 1:
         raise DataError(
-            f'All {len(splits.train)} training rows have the label "{min(carried)}" (the first is row '
+            f'All {len(splits.train)} training rows have the label "{min(carried)}" (the first is row id '
             f"{splits.train[0].id}).",
             why="There is nothing to tell apart.",
             fix="Give rows of at least two labels, or draw more of them (data.train_rows).",
