@@ -26,8 +26,14 @@ def looks_like_hub_name(name: str) -> bool:
     return re.fullmatch(rf"{part}(/{part})?", name, re.ASCII) is not None and not re.search(r"--|\.\.", name)
 
 
-def require_hub(name: str, *, what: str, setting: str) -> None:
+def require_hub(name: str, *, what: str, setting: str, instead: str = "") -> None:
     """Make sure that the hub can be reached.
+
+    Args:
+        name: what is asked of it.
+        what: what that is, for the message.
+        setting: where the name stands.
+        instead: what else can be named, as sentences of the message.
 
     Raises:
         HubError: it cannot; found out in under two seconds.
@@ -36,7 +42,7 @@ def require_hub(name: str, *, what: str, setting: str) -> None:
     if reason is not None:
         raise HubError(
             f'"{name}" is no local path, so it was taken for a {what} of the hub, but {reason}.',
-            fix=f"Give a local path in {setting}, or run again with a network.",
+            fix=f"{instead} Give a local path in {setting}, or run again with a network.".lstrip(),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from harness.errors import NameUnknownError
@@ -51,6 +51,11 @@ class Registry(Generic[T]):
 
 def unknown_name(what: str, name: str, known: Mapping[str, object] | tuple[str, ...]) -> NameUnknownError:
     """The error for a name that is not known, with the closest one that is."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    suggestion = f'Did you mean "{close[0]}"?' if close else f"Choose one of: {', '.join(known)}."
+    suggestion = suggest(name, known) or f"Choose one of: {', '.join(known)}."
     return NameUnknownError(f'There is no {what} "{name}".', fix=suggestion)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """A question with the known name that is closest; nothing where none is close."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f'Did you mean "{close[0]}"?' if close else ""

@@ -20,6 +20,7 @@ from enum import StrEnum
 from typing import Literal
 
 from harness.errors import SettingsError
+from harness.registry import suggest
 
 Kind = Literal["beat", "no-regression", "no-drift", "checks", "speed"]
 
@@ -104,7 +105,8 @@ def parse_requirement(sentence: str, metrics: tuple[str, ...]) -> Requirement:
         metric = found.get("metric")
         if metric is not None and metric not in metrics:
             raise SettingsError(
-                f'gate.require: "{sentence}" names the metric "{metric}".', fix=f"Computed are: {', '.join(metrics)}."
+                f'gate.require: "{sentence}" names the metric "{metric}".',
+                fix=f"{suggest(metric, metrics)} Computed are: {', '.join(metrics)}.".lstrip(),
             )
         points, share = (float(found.get(name) or 0) for name in ("points", "share"))
         return Requirement(sentence=words, kind=kind, metric=metric, points=points, share=share)

@@ -216,6 +216,7 @@ def test_examples_are_understood(example: str) -> None:
         ("tuned must win", 'Did you mean a sentence like "tuned must beat base'),
         ("base must not move", "base must not drift"),
         ("tuned must beat base on bleu", r'names the metric "bleu"\. Computed are: rouge1, rouge2'),
+        ("tuned must beat base on rouge_2", r'"rouge_2"\. Did you mean "rouge2"\? Computed are: rouge1, rouge2'),
         ("tuned must beat base on rouge1 by at least five", "is not understood"),
         ("", "is not understood"),
     ],

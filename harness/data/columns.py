@@ -146,7 +146,7 @@ class Cells:
 
     def error(self, seen: str, *, fix: str, why: str = "") -> DataError:
         """An error that says which row it is about."""
-        return DataError(f"{self.where}, row {self.number}: {seen}", why=why, fix=fix)
+        return DataError(f"{self.where}, row {self.number + 1} (counted from 1): {seen}", why=why, fix=fix)
 
 
 class TextPairs:

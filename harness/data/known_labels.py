@@ -43,7 +43,7 @@ def require_known_labels(splits: Splits, settings: DataSettings, reader: Teller)
         return
     if len(carried) == 1:
         raise DataError(
-            f'All {len(splits.train)} training rows have the label "{min(carried)}" (the first is row '
+            f'All {len(splits.train)} training rows have the label "{min(carried)}" (the first is row id '
             f"{splits.train[0].id}).",
             why="There is nothing to tell apart.",
             fix="Give rows of at least two labels, or draw more of them (data.train_rows).",
@@ -66,7 +66,7 @@ def require_known(rows: Sequence[Row], known: Sequence[str], reader: Teller, *, 
     """
     strange = [(row.id, label) for row in rows for label in reader.labels_of(row) if label not in known]
     if strange:
-        named = ", ".join(f'row {key} "{label:.60}"' for key, label in strange[:NAMED])
+        named = ", ".join(f'row id {key} "{label:.60}"' for key, label in strange[:NAMED])
         raise DataError(
             f"{len({key for key, _ in strange})} of {len(rows)} {which} have a label that is not known: {named}. "
             f"Known are: {say_labels(known)}.",

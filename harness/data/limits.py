@@ -99,4 +99,4 @@ def require_size(row: Row, number: int, limits: LimitSettings, where: str) -> No
     if number >= limits.rows:
         raise refuse(where, "has too many rows", limits, "rows")
     if len(row.input) + len(row.context) + sum(map(len, row.references)) > limits.row_characters:
-        raise refuse(where, f"has too many characters in row {number}", limits, "row_characters")
+        raise refuse(where, f"has too many characters in row {number + 1} (counted from 1)", limits, "row_characters")

@@ -12,7 +12,10 @@ from huggingface_hub import try_to_load_from_cache
 from harness.config import ModelSettings
 from harness.errors import ModelError
 from harness.hub import looks_like_hub_name, require_hub
+from harness.registry import suggest
 
+EMBEDDED = Path(str(resources.files("harness"))) / "models"
+"""The folder of the embedded models."""
 VOCABULARIES = (
     "tokenizer.json",
     "tokenizer.model",
@@ -40,7 +43,7 @@ def locate_model(settings: ModelSettings) -> Place:
         ModelError: a path was given and there is no model.
         HubError: a hub id was given, it is not cached, and the hub cannot be reached.
     """
-    embedded = Path(str(resources.files("harness"))) / "models" / settings.name
+    embedded = EMBEDDED / settings.name
     if looks_like_hub_name(settings.name) and (embedded / "config.json").is_file():
         return Place(path=str(embedded), local=True)
     folder = Path(os.path.expanduser(settings.name))  # noqa: PTH111 - Path.expanduser fails for unknown users
@@ -65,9 +68,16 @@ def locate_model(settings: ModelSettings) -> Place:
         return Place(path=str(folder), local=True)
     if folder.exists() or not looks_like_hub_name(settings.name):
         raise ModelError(
-            f"There is no model folder {folder}.", fix="Check the path, or use the embedded tiny-t5, or a hub id."
+            f"There is no model folder {folder}.",
+            fix=f"{_say_embedded(folder.name)} Check the path, or give one of these or a hub id.",
         )
     cached = isinstance(try_to_load_from_cache(settings.name, "config.json", revision=settings.revision), str)
     if not cached:
-        require_hub(settings.name, what="model", setting="model.name")
+        require_hub(settings.name, what="model", setting="model.name", instead=_say_embedded(settings.name))
     return Place(path=settings.name, local=cached)
+
+
+def _say_embedded(name: str) -> str:
+    """Which models are embedded, the nearest one first where a name may be misspelled."""
+    names = sorted(config.parent.name for config in EMBEDDED.glob("*/config.json"))
+    return f"{suggest(name, names)} Embedded are: {', '.join(names)}.".lstrip()

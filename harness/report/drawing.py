@@ -12,11 +12,10 @@ from rich.text import Text
 
 from harness.metrics.metric import Table
 from harness.printable import printable
+from harness.report.wording import has_numbers
 
 WIDEST = 1000
 """Columns of characters in which a table has all the room that it wants."""
-NUMERIC = "0123456789+-"
-"""What a number begins with; a dash stands for one that is not defined."""
 
 
 def draw_table(table: Table, console: Console, *, without: Collection[str] = (), title: bool = True) -> Drawn:
@@ -40,7 +39,7 @@ def draw_table(table: Table, console: Console, *, without: Collection[str] = (),
     places = [place for place, column in enumerate(table.columns) if column not in without]
     for place in places:
         column = printable(table.columns[place])
-        if _has_numbers(table, place):
+        if has_numbers(table, place):
             head = column.replace("-", "-\n").replace(" (", "\n(")
             drawn.add_column(Text(head), justify="right", no_wrap=True, overflow="fold")
         else:
@@ -50,7 +49,3 @@ def draw_table(table: Table, console: Console, *, without: Collection[str] = (),
     if Measurement.get(console, console.options.update(width=WIDEST), drawn).maximum > console.width:
         drawn.padding = 0
     return drawn
-
-
-def _has_numbers(table: Table, place: int) -> bool:
-    return all(str(line[place])[:1] in NUMERIC for line in table.rows)

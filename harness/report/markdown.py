@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,10 +144,10 @@ def _say_rows(account: Account) -> list[str]:
     return [*(lines or ["None moved."]), ""]
 
 
-def write_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    """The lines of a table, its first column to the left and all others to the right."""
+def write_table(header: Iterable[str], rows: Iterable[Iterable[str]], *, texts: Collection[int] = (0,)) -> list[str]:
+    """The lines of a table, the columns of texts to the left and all others to the right."""
     header = list(header)
-    rule = ["---", *["---:"] * (len(header) - 1)]
+    rule = ["---" if place in texts else "---:" for place in range(len(header))]
     return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
 
 

@@ -9,6 +9,7 @@ from harness.comparison import Outcome, size_point
 from harness.gate import Status
 
 if TYPE_CHECKING:
+    from harness.metrics.metric import Table
     from harness.report.facts import Facts
 
 MARKS: dict[str, str] = {
@@ -32,6 +33,14 @@ HUGE = 100_000
 UNITS = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 WHOLE = 1000
 """From here on numbers are shown without decimals: a table must fit 80 columns."""
+
+NUMERIC = "0123456789+-"
+"""What a number begins with; a dash stands for one that is not defined."""
+
+
+def has_numbers(table: Table, place: int) -> bool:
+    """Whether a column holds numbers alone, which stand to the right."""
+    return all(str(line[place])[:1] in NUMERIC for line in table.rows)
 
 
 def column_titles(level: float | None, against: str = "base", candidate: str = "tuned") -> tuple[str, ...]:

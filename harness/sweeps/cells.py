@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config import Experiment, anchor, load_experiment, parse_experiment
-from harness.errors import SettingsError
+from harness.errors import NameUnknownError, SettingsError
 from harness.preparation import require_names
+from harness.registry import unknown_name
 from harness.sweeps.settings import Sweep
 from harness.tasks import TASKS
 
@@ -68,7 +69,7 @@ def list_groups(sweep: Sweep) -> tuple[Group, ...]:
     found: list[Group] = []
     names: set[str] = set()
     for choice in sweep.tasks:
-        base = load_experiment(f"{choice}-full" if choice in TASKS else choice)
+        base = _load(choice)
         name = choice if choice in TASKS else base.name
         if name in names:
             raise SettingsError(f'Two tasks of the sweep are called "{name}".', fix="Give one file another name.")
@@ -76,6 +77,14 @@ def list_groups(sweep: Sweep) -> tuple[Group, ...]:
         models = sweep.models or (base.model.name,)
         found += [_make_group(sweep, base, choice, name, model) for model in models]
     return tuple(found)
+
+
+def _load(choice: str) -> Experiment:
+    """The experiment of a task, or of a file."""
+    try:
+        return load_experiment(f"{choice}-full" if choice in TASKS else choice)
+    except NameUnknownError:
+        raise unknown_name("task", choice, tuple(TASKS)) from None
 
 
 def _make_group(sweep: Sweep, base: Experiment, choice: str, task: str, model: str) -> Group:

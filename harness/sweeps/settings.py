@@ -15,6 +15,8 @@ from harness.errors import SettingsError
 from harness.settings import Name, Seed, Settings
 
 DEFAULT_FILE = Path("sweep.toml")
+TASKS_OPTION = "--tasks summarization,ner"
+"""How the command line names tasks, for error messages."""
 Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1, strict=False)]
 Changes = dict[str, Any]
 TAKEN = {
@@ -104,10 +106,14 @@ def load_sweep(choice: str | None, given: Mapping[str, object], changes: Mapping
         changes: settings of every cell, by their paths; they win over all others.
 
     Raises:
-        SettingsError: the file cannot be read, or a setting is unknown or wrong.
+        SettingsError: there is no such file, it cannot be read, or a setting is unknown or wrong.
     """
     if choice is None and os.path.lexists(DEFAULT_FILE):
         choice = str(DEFAULT_FILE)
+    if choice is None and "tasks" not in given:
+        raise SettingsError(
+            f"There is no {DEFAULT_FILE} here, and no tasks are named.", fix=f"Write one, or name them: {TASKS_OPTION}."
+        )
     content = {} if choice is None else _read(Path(choice))
     content |= given
     if changes:
@@ -121,6 +127,8 @@ def load_sweep(choice: str | None, given: Mapping[str, object], changes: Mapping
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise SettingsError(f"There is no file {path}.", fix=f"Check the path, or name tasks: {TASKS_OPTION}.")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError, OSError) as error:

@@ -119,10 +119,10 @@ def _refuse_mixture(rows: Sequence[Row], numbers: set[str]) -> None:
     numbered = [row for row in rows if row.target in numbers]
     worded = [row for row in rows if row.target not in numbers]
     few, many, kind = (numbered, worded, "numbers") if len(numbered) <= len(worded) else (worded, numbered, "words")
-    named = ", ".join(f'row {row.id} "{row.target}"' for row in few[:NAMED])
+    named = ", ".join(f'row id {row.id} "{row.target}"' for row in few[:NAMED])
     raise DataError(
         f"{len(few)} of {len(rows)} rows have {kind} for labels, unlike the others: {named}; "
-        f'row {many[0].id} has "{many[0].target}".',
+        f'row id {many[0].id} has "{many[0].target}".',
         why="One kind is no label of this set, or a label under another name.",
         fix="Mend these rows; where both are meant, name all labels in data.scale.",
     )

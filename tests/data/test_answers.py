@@ -60,7 +60,10 @@ def test_every_shape_of_answers_is_read(record: dict[str, Any], expected: object
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ({"answers": {"text": ["Bo"], "answer_start": [19]}}, r"row 7.*'Bo' should begin at character 19.*'o;' stands"),
+        (
+            {"answers": {"text": ["Bo"], "answer_start": [19]}},
+            r"row 8 \(counted from 1\).*'Bo' should begin at character 19.*'o;' stands",
+        ),
         ({"answers": {"text": ["Bo"], "answer_start": [19]}}, "begins at 18, 27; count characters"),
         ({"answers": {"text": ["Bo"], "answer_start": [99]}}, "has 41; that is outside the text"),
         ({"answers": {"text": ["Bo"], "answer_start": [-1]}}, "that is outside the text"),

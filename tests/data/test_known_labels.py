@@ -67,7 +67,7 @@ def test_rare_labels_train(seed: int, tmp_path_factory: pytest.TempPathFactory) 
 def test_unknown_label_is_named_with_the_known_ones(tmp_path: Path) -> None:
     """An evaluation file with another label is refused before anything is loaded, row and labels named."""
     train, other = write(tmp_path / "t.jsonl", [*"aabbcc"]), write(tmp_path / "e.jsonl", ["a", "x", "b"], first=50)
-    with pytest.raises(DataError, match=r'1 of 3 evaluation rows have .* row 1 "x"\. Known are: a, b, c\.'):
+    with pytest.raises(DataError, match=r'1 of 3 evaluation rows have .* row id 1 "x"\. Known are: a, b, c\.'):
         split(train, other)
     assert sorted(split(train, other, scale=["a", "b", "c", "x"])) == ["a", "b", "x"]
 
@@ -80,14 +80,16 @@ def test_more_labels_than_training_rows(tmp_path: Path) -> None:
 
 def test_one_label_is_refused(tmp_path: Path) -> None:
     """A set in which every training row has the same label teaches nothing."""
-    with pytest.raises(DataError, match=r'All 6 training rows have the label "a" \(the first is row \d\)'):
+    with pytest.raises(DataError, match=r'All 6 training rows have the label "a" \(the first is row id \d\)'):
         split(write(tmp_path / "t.jsonl", ["a"] * 9))
 
 
 def test_numbers_among_words_are_refused(tmp_path: Path) -> None:
     """A column of mixed kinds is refused, the rows of the rarer kind named, unless the settings name both."""
     path = write(tmp_path / "t.jsonl", ["spam", "ham", "spam", 1, "ham", "spam", "ham", "spam", "ham"])
-    with pytest.raises(DataError, match=r'1 of 9 rows have numbers for labels, unlike the others: row 3 "1"; row \d'):
+    with pytest.raises(
+        DataError, match=r'1 of 9 rows have numbers for labels, unlike the others: row id 3 "1"; row id \d'
+    ):
         split(path)
     assert split(path, scale=["ham", "spam", "1"])
 

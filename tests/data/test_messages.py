@@ -62,7 +62,7 @@ def test_chats_differ_by_all_their_turns() -> None:
 )
 def test_what_is_no_chat_is_said(chat: Any, seen: str) -> None:
     """Each fault is named, with source and row."""
-    with pytest.raises(DataError, match=f"chats.jsonl, row 1: .*{seen}"):
+    with pytest.raises(DataError, match=rf"chats.jsonl, row 2 \(counted from 1\): .*{seen}"):
         read([USER, ASSISTANT], chat)
 
 

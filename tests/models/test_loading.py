@@ -152,6 +152,27 @@ def test_hub_id_without_network_fails_at_once(monkeypatch: pytest.MonkeyPatch) -
     assert time.perf_counter() - began < PATIENCE
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "tiny-brt",
+            r'of the hub, but HF_HUB_OFFLINE is set\. Did you mean "tiny-bert"\? Embedded are: tiny-bert, .*t5\.',
+        ),
+        ("gpt2", r"HF_HUB_OFFLINE is set\. Embedded are: tiny-bert, tiny-llama, tiny-t5\. Give a local path in model"),
+        (
+            "./tiny-t",
+            r'no model folder tiny-t\. Did you mean "tiny-t5"\? Embedded are: tiny-bert, tiny-llama, tiny-t5\.',
+        ),
+    ],
+)
+def test_missing_model_is_told_which_are_embedded(name: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them, and first the nearest one where a name may be misspelled."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises((HubError, ModelError), match=said):
+        load(name)
+
+
 def test_model_of_another_kind_is_refused(shared_data: Path) -> None:
     """A causal model cannot summarise as an encoder-decoder, and the message says which class was asked for."""
     with pytest.raises(ModelError, match="AutoModelForSeq2SeqLM"):

@@ -28,11 +28,14 @@ def call(arguments: list[str]) -> int:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], '"tasks" is missing'),
+        ([], "There is no sweep.toml here, and no tasks are named. Write one, or name them: --tasks "),
+        (["--seeds", "1"], "There is no sweep.toml here"),
         (["--tasks", "ner", "--seeds", "one"], '"one" is no seed'),
         (["--tasks", "ner", "--engine", "slurm"], 'no runner of sweeps "slurm"'),
         (["--tasks", "ner", "--address", "auto"], "Add --engine ray"),
-        (["no.toml"], "no.toml cannot be read"),
+        (["no.toml"], "There is no file no.toml. Check the path, or name tasks: --tasks "),
+        (["--tasks", "summarisation"], 'There is no task "summarisation". Did you mean "summarization"?'),
+        (["--tasks", "no.toml"], "There is no file no.toml."),
         (["--tasks", "ner", "--methods", "loar"], 'Did you mean "lora"?'),
     ],
 )

@@ -12,6 +12,7 @@ from harness.printable import UNSAFE
 from harness.report.facts import Facts
 from harness.report.sweeps.html import write_html
 from harness.report.sweeps.markdown import write_markdown
+from harness.report.sweeps.tables import say_sweep
 from harness.report.sweeps.terminal import print_sweep
 from harness.sweeps import results
 from harness.sweeps.run import run_sweep
@@ -88,6 +89,72 @@ def test_too_many_pairs_are_not_compared_and_the_report_says_so(
     assert {line["standing"] for line in task["lines"]} == {None}
     assert task["notes"] == ["3 pairs of candidates are more than the 2 that are tested together."]
     assert "more than the 2" in (done.folder / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("standings", "said"),
+    [
+        (
+            ("not told apart", "best", "behind"),
+            "no best can be told: tiny-t5, lora has the best mean of 3, not told apart from tiny-t5, full",
+        ),
+        (("behind", "best", "behind"), "tiny-t5, lora is the best of 3 (against the base: improved)"),
+        ((None, "best", "behind"), "tiny-t5, lora is the best of 2 (against the base: improved)"),
+    ],
+)
+def test_headline_says_which_is_best_where_that_is_told(
+    facts: Facts, standings: tuple[str | None, ...], said: str
+) -> None:
+    """The one that all others are really behind, or that there is none; of those alone that were compared."""
+    (task,) = facts["tasks"]
+    lines = [{**line, "standing": standing} for line, standing in zip(task["lines"], standings, strict=True)]
+    shown = {**facts, "tasks": [{**task, "lines": lines}]}
+    assert say_sweep(shown).startswith(f"{task['task']}: {said}. 9 of 9 cells done")
+
+
+def test_headline_is_silent_where_nothing_was_compared(facts: Facts) -> None:
+    """It names none as best."""
+    (task,) = facts["tasks"]
+    lines = [{**line, "standing": None} for line in task["lines"]]
+    assert say_sweep({**facts, "tasks": [{**task, "lines": lines}]}).startswith("9 of 9 cells done")
+
+
+def test_every_cell_is_found_from_the_report(facts: Facts) -> None:
+    """Its key stands in every format beside model, method and seed; pages link to its folder."""
+    (task,) = facts["tasks"]
+    folders = [folder for line in task["lines"] for folder in line["folders"]]
+    assert len(set(folders)) == 9
+    console = Console(width=80, record=True, file=StringIO())
+    print_sweep(facts, console)
+    printed, html, markdown = console.export_text(), write_html(facts, ""), write_markdown(facts)
+    for folder in folders:
+        key = folder.removeprefix("cells/")
+        assert key in printed
+        assert f'<a href="{folder}">{key}</a>' in html
+        assert f"[{key}]({folder})" in markdown
+    lora = task["lines"][1]
+    assert f"| tiny-t5 | lora | 2 | [{lora['folders'][1].removeprefix('cells/')}]" in markdown
+
+
+def test_numbers_stand_to_the_right_and_texts_to_the_left(facts: Facts) -> None:
+    """In Markdown and HTML, as on a terminal."""
+    lines = write_markdown(facts).splitlines()
+    place = next(place for place, line in enumerate(lines) if line.startswith("| model | method | seeds |"))
+    rule = lines[place + 1].strip("| ").split(" | ")
+    assert rule == ["---", "---", "---:", "---:", "---:", "---:", "---:", "---", "---"]
+    html = write_html(facts, "")
+    assert '<td class="text">lora</td>' in html
+    assert '<td class="text">improved</td>' in html
+    assert '<td class="text">3</td>' not in html
+    assert "<td>3</td>" in html
+
+
+def test_bytes_are_called_after_what_they_hold(facts: Facts) -> None:
+    """What a model adds to the base, what a cell's folder holds, and all of them: three names."""
+    markdown = write_markdown(facts)
+    assert "| stored beside base | cell folder |" in markdown
+    assert "in all cell folders." in markdown
+    assert "on disk" not in markdown
 
 
 def test_terminal_has_room_for_all_of_it(facts: Facts) -> None:

@@ -60,7 +60,7 @@ def test_a_text_alone_is_continued() -> None:
 
 def test_a_text_of_one_word_cannot_be_cut() -> None:
     """It is an error that says so and names the row, or is dropped with the empty ones."""
-    with pytest.raises(DataError, match='row 1: column "text" holds one word, which cannot be cut'):
+    with pytest.raises(DataError, match=r'row 2 \(counted from 1\): column "text" holds one word, which cannot be cut'):
         read({"text": "one two"}, {"text": " word "})
     assert [row.id for row in read({"text": "word"}, {"text": "one two"}, drop_empty=True)] == ["1"]
 

@@ -44,7 +44,7 @@ def test_label_of_a_cell(cell: object, label: str) -> None:
 @pytest.mark.parametrize("cell", [None, "", "  ", float("nan")])
 def test_empty_label(cell: object) -> None:
     """No label is an error that names row and column, or a row that is left out."""
-    with pytest.raises(DataError, match=r'rows.csv, row 1: column "label" is empty'):
+    with pytest.raises(DataError, match=r'rows.csv, row 2 \(counted from 1\): column "label" is empty'):
         read_labels("a", cell)
     with pytest.raises(DataError, match="is empty"):
         read_labels(0.5, cell, scale=["a", "b"], thresholds=[0])
@@ -54,7 +54,9 @@ def test_empty_label(cell: object) -> None:
 @pytest.mark.parametrize("cell", [["a"], {"a": 1}, b"a"])
 def test_cell_that_is_no_label(cell: object) -> None:
     """Several labels, or none that can be named, are refused with what stands there."""
-    with pytest.raises(DataError, match='row 0: column "label" holds no label but ' + type(cell).__name__):
+    with pytest.raises(
+        DataError, match=r'row 1 \(counted from 1\): column "label" holds no label but ' + type(cell).__name__
+    ):
         read_labels(cell)
 
 
@@ -62,7 +64,9 @@ def test_label_that_is_not_on_the_scale() -> None:
     """Where all labels are named, another one is refused in its row."""
     scale = {"scale": ["low", "high"]}
     assert read_labels("high", "low ", **scale) == ["high", "low"]
-    with pytest.raises(DataError, match=r'row 1: the label "middle" is not among those of data.scale: low, high'):
+    with pytest.raises(
+        DataError, match=r'row 2 \(counted from 1\): the label "middle" is not among those of data.scale: low, high'
+    ):
         read_labels("low", "middle", **scale)
 
 
@@ -78,7 +82,9 @@ def test_numbers_become_labels(cuts: list[float], numbers: list[float], written:
 @pytest.mark.parametrize("cell", ["good", True, "nan", float("inf")])
 def test_no_number_for_the_thresholds(cell: object) -> None:
     """What is no number cannot be graded."""
-    with pytest.raises(DataError, match=r"row 0: column \"label\" holds .*, and data.thresholds wants numbers"):
+    with pytest.raises(
+        DataError, match=r"row 1 \(counted from 1\): column \"label\" holds .*, and data.thresholds wants numbers"
+    ):
         read_labels(cell, scale=["a", "b"], thresholds=[0])
 
 

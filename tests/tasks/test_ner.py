@@ -69,7 +69,7 @@ def test_words_and_tags_are_joined_by_blanks(record: dict[str, Any]) -> None:
 )
 def test_a_bad_row_is_named(words: Any, tags: Any, message: str) -> None:
     """What is wrong with words or tags is said, with the row and its place, and how to mend it."""
-    with pytest.raises(DataError, match=rf"(?s)rows.jsonl, row 0: .*{message}"):
+    with pytest.raises(DataError, match=rf"(?s)rows.jsonl, row 1 \(counted from 1\): .*{message}"):
         read({"tokens": words, "tags": tags})
 
 
@@ -142,5 +142,5 @@ def test_json_lines_with_numbers_name_file_and_row(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     lines = [{"tokens": WORDS, "ner_tags": TAGS}, {"tokens": WORDS, "ner_tags": [1, 2, 0]}]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    with pytest.raises(HarnessError, match=r"rows.jsonl, row 1: column \"ner_tags\" holds numbers"):
+    with pytest.raises(HarnessError, match=r"rows.jsonl, row 2 \(counted from 1\): column \"ner_tags\" holds numbers"):
         list(read_path(path, DataSettings(), NER, split="train"))

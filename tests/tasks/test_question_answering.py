@@ -64,7 +64,7 @@ def test_no_answer_is_an_empty_reference(tmp_path: Path) -> None:
     """Empty answers make a row without spans, whose only reference is empty; a cell without a value does not."""
     (row,) = read(write(tmp_path, {**RECORD, "answer": []}))
     assert (row.target, row.references, row.spans) == ("", ("",), ())
-    with pytest.raises(DataError, match='row 0: column "answer" is empty'):
+    with pytest.raises(DataError, match=r'row 1 \(counted from 1\): column "answer" is empty'):
         read(write(tmp_path, {**RECORD, "answer": None}))
     assert len(read(write(tmp_path, RECORD, {**RECORD, "answer": None}), drop_empty=True)) == 1
 

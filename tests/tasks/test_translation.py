@@ -45,7 +45,7 @@ def test_the_languages_can_be_named() -> None:
 
 def test_empty_side_is_named() -> None:
     """A pair that lacks a text is an error with its row."""
-    with pytest.raises(DataError, match='row 0: column "de" is empty'):
+    with pytest.raises(DataError, match=r'row 1 \(counted from 1\): column "de" is empty'):
         read({"translation": {"en": "one", "de": None}})
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.report.sweeps.tables import LEGEND, list_notes, say_sweep, tabulate_sweep
+from harness.report.sweeps.tables import (
+    CELLS,
+    LEGEND,
+    list_notes,
+    list_texts,
+    say_sweep,
+    tabulate_cells,
+    tabulate_sweep,
+)
 from harness.report.templating import fill
 
 if TYPE_CHECKING:
@@ -25,7 +33,9 @@ def write_html(facts: Facts, settings: str) -> str:
             "tone": "bad" if facts["failed"] else "good",
             "headline": say_sweep(facts),
             "notes": list_notes(facts),
-            "tables": tabulate_sweep(facts),
+            "tables": [(table, list_texts(table)) for table in tabulate_sweep(facts)],
+            "cells": [tabulate_cells(task) for task in facts["tasks"]],
+            "place": CELLS,
             "legend": LEGEND,
             "settings": settings,
         },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.metrics.metric import Table
-from harness.report.wording import say_bytes, say_count, say_number
+from harness.report.wording import has_numbers, say_bytes, say_count, say_number
 
 if TYPE_CHECKING:
     from harness.report.facts import Facts
@@ -15,11 +15,14 @@ SIGNS = {"best": "★ best", "not told apart": "= best", "behind": "", None: "?"
 LEGEND = (
     "Tuned: the mean over the seeds. The interval of delta (tuned less base) is over rows and seeds. ★ has the best "
     "mean of its task; = is not told apart from it, all pairs tested together (sign flips, max-T); ? was not compared; "
-    "what has no sign is really behind. s: seconds of a cell. Trained: weights that were allowed to move. On disk: "
-    "what is stored beside the base. Cell: its folder."
+    "what has no sign is really behind. s: seconds of a cell. Trained: weights that were allowed to move. "
+    "Stored beside base: what has to be kept of the tuned model. Cell folder: what the run wrote. harness report "
+    "SWEEP_FOLDER/cells/CELL writes the reports of one cell."
 )
+CELLS = "cells/"
+"""Where the folders of the cells are, from that of the sweep."""
 SCORES = ("model", "method", "seeds", "base", "tuned", "delta", "interval", "outcome", "standing")
-COST = ("model", "method", "s", "trained", "memory", "on disk", "cell")
+COST = ("model", "method", "s", "trained", "memory", "stored beside base", "cell folder")
 
 
 def tabulate_task(task: Facts) -> Table:
@@ -80,6 +83,23 @@ def tabulate_pairs(task: Facts) -> Table:
     )
 
 
+def tabulate_cells(task: Facts) -> Table:
+    """The key of every cell, which is the name of its folder."""
+    rows = [
+        (line["model"], line["method"], str(seed), folder.removeprefix(CELLS))
+        for line in task["lines"]
+        for seed, folder in zip(line["seeds"], line["folders"], strict=True)
+    ]
+    return Table(
+        title=f"{task['task']}: {len(rows)} cells", columns=("model", "method", "seed", "cell"), rows=tuple(rows)
+    )
+
+
+def list_texts(table: Table) -> tuple[int, ...]:
+    """The places of the columns that hold texts."""
+    return tuple(place for place in range(len(table.columns)) if not has_numbers(table, place))
+
+
 def tabulate_failed(facts: Facts) -> Table:
     """The cells that are not done, with their last error."""
     rows = [
@@ -115,13 +135,33 @@ def tabulate_sweep(facts: Facts) -> tuple[Table, ...]:
 
 
 def say_sweep(facts: Facts) -> str:
-    """How the sweep stands, in a sentence."""
+    """What is best, and how the sweep stands."""
+    best = "".join(f"{task['task']}: {told}. " for task in facts["tasks"] if (told := say_best(task)))
     cells, cost = facts["cells"], facts["cost"]
     said = [f"{cells['done']} of {cells['all']} cells done"]
     said += [f"{cells['failed']} failed"] if cells["failed"] else []
     said += [f"{cells['unfit']} do not fit"] if cells["unfit"] else []
     said += [f"{cells['retried']} were done after a failure"] if cells["retried"] else []
-    return f"{', '.join(said)}; {cost['seconds']:,.0f} s of work, {say_bytes(cost['bytes'])} on disk."
+    work = f"{cost['seconds']:,.0f} s of work, {say_bytes(cost['bytes'])} in all cell folders"
+    return f"{best}{', '.join(said)}; {work}."
+
+
+def say_best(task: Facts) -> str:
+    """The candidate that all others of a task are really behind, if there is one; nothing if none was compared."""
+    compared = [line for line in task["lines"] if line["standing"] is not None]
+    if not compared:
+        return ""
+    leader = next(line for line in compared if line["standing"] == "best")
+    equals = [_say_candidate(line) for line in compared if line["standing"] == "not told apart"]
+    name, count = _say_candidate(leader), len(compared)
+    if not equals:
+        return f"{name} is the best of {count} (against the base: {leader['outcome']})"
+    rest = equals[0] if len(equals) == 1 else f"{len(equals)} others"
+    return f"no best can be told: {name} has the best mean of {count}, not told apart from {rest}"
+
+
+def _say_candidate(line: Facts) -> str:
+    return f"{line['model']}, {line['method']}"
 
 
 def list_notes(facts: Facts) -> list[str]:

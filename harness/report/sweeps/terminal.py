@@ -9,7 +9,7 @@ from rich.text import Text
 
 from harness.printable import printable_all
 from harness.report.drawing import draw_table
-from harness.report.sweeps.tables import LEGEND, list_notes, say_sweep, tabulate_sweep
+from harness.report.sweeps.tables import LEGEND, list_notes, say_sweep, tabulate_cells, tabulate_sweep
 
 if TYPE_CHECKING:
     from harness.report.facts import Facts
@@ -21,7 +21,7 @@ WIDE = ("base", "outcome")
 def print_sweep(facts: Facts, console: Console) -> None:
     """Print all tables, and how the sweep stands."""
     facts = printable_all(facts)
-    for table in tabulate_sweep(facts):
+    for table in (*tabulate_sweep(facts), *map(tabulate_cells, facts["tasks"])):
         console.print(draw_table(table, console, without=WIDE))
     console.print(Text(LEGEND, style="dim"))
     for note in list_notes(facts):
