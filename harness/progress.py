@@ -27,7 +27,7 @@ from typing import Any, Self
 
 from harness import processes
 from harness.atomic import locked, recover, whole_folder
-from harness.errors import BusyError, DataError, ModelError, SettingsError
+from harness.errors import BusyError, DataError, ModelError, SettingsError, UnfitError
 from harness.fingerprint import hash_file, hash_json
 
 UNFINISHED = "unfinished"
@@ -179,7 +179,7 @@ class Unfinished:
 
     def __exit__(self, kind: type[BaseException] | None, *failure: object) -> None:
         # What was refused would be refused again.
-        refused = kind is not None and issubclass(kind, SettingsError | DataError | ModelError)
+        refused = kind is not None and issubclass(kind, SettingsError | DataError | ModelError | UnfitError)
         if self._place is not None and (refused or not any(self._place.rglob(PIECE_FILE))):
             self.forget()
         if self._place is not None and kind is not None:

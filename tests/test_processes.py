@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness import processes
 from harness.cli import main
 from harness.config import TrainingSettings
-from harness.errors import ProcessError, SettingsError
+from harness.errors import ProcessError, SettingsError, UnfitError
 from harness.experiment import run
 from harness.generation.batching import sorted_batches
 from harness.models.loading import LoadedModel
@@ -102,6 +102,6 @@ def test_rlhf_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     """The method is refused before the base is scored."""
     monkeypatch.setattr(processes, "join", lambda: None)
     said: list[str] = []
-    with pytest.raises(SettingsError, match='"rlhf" cannot be run on 2 processes'):
+    with pytest.raises(UnfitError, match='"rlhf" cannot be run on 2 processes'):
         run(small_experiment(method="rlhf"), baselines=tmp_path, say=said.append)
     assert not any(line.startswith("base:") for line in said)
