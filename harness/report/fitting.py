@@ -15,9 +15,9 @@ from harness.atomic import write_whole
 from harness.config import Experiment, load_experiment
 from harness.data.source import load_splits
 from harness.errors import SettingsError, UsageError
-from harness.experiment import make_course, require_fit
+from harness.experiment import make_course
 from harness.forms import EMBEDDED
-from harness.methods import METHODS
+from harness.methods import FITTING, METHODS
 from harness.preparation import prepare
 from harness.report.markdown import write_table
 from harness.tasks import TASKS
@@ -46,7 +46,8 @@ def find_obstacles(experiment: Experiment) -> Iterator[tuple[str, UsageError | N
     for method in METHODS:
         changed = experiment.override({"method": method})
         try:
-            require_fit(changed, replace(course, form=replace(course.form, experiment=changed)))
+            if method in FITTING:
+                FITTING[method](replace(course, form=replace(course.form, experiment=changed)))
         except UsageError as error:
             yield method, error
         else:
