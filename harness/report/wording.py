@@ -206,3 +206,23 @@ def what_to_do(facts: Facts) -> str:
         (True, f"To store this run as the baseline: harness baseline accept {name}{why}"),
     )
     return next(step for applies, step in steps if applies)
+
+
+def say_interval(ends: list[float | None]) -> str:
+    """Both ends with one decimal, for there are many of them in a line; a dash where there is no interval."""
+    low, high = ends
+    return "-" if low is None or high is None else f"{low:.1f} … {high:.1f}"
+
+
+def list_pairs(pairs: list[Facts]) -> list[tuple[str, ...]]:
+    """A line of a table for each pair: who, by how much, between what, how surely, and which is better."""
+    return [
+        (
+            f"{pair['one']} - {pair['other']}",
+            say_number(pair["delta"], sign="+"),
+            say_interval(pair["interval"]),
+            f"{pair['p_adjusted']:.4f}",
+            pair["better"] or "not told apart",
+        )
+        for pair in pairs
+    ]

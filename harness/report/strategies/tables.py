@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.metrics.metric import Table
-from harness.report.wording import say_number
+from harness.report.wording import list_pairs, say_interval, say_number
 
 if TYPE_CHECKING:
     from harness.report.facts import Facts
@@ -105,16 +105,7 @@ def tabulate_ends(facts: Facts) -> Table:
 def tabulate_pairs(facts: Facts, measure: str) -> Table:
     """All pairs of strategies by one measure."""
     pairs = facts["contest"][measure]
-    rows = [
-        (
-            f"{pair['one']} - {pair['other']}",
-            say_number(pair["delta"], sign="+"),
-            say_interval(pair["interval"]),
-            f"{pair['p_adjusted']:.4f}",
-            pair["better"] or "not told apart",
-        )
-        for pair in pairs
-    ]
+    rows = list_pairs(pairs)
     return Table(
         title=f"Pairs by {measure}: p is adjusted for all of them (max-T); better at {facts['level']:g}",
         columns=("pair", "difference", "interval", "p (adj.)", "better"),
@@ -137,12 +128,6 @@ def tabulate_study(facts: Facts) -> tuple[Table, ...]:
 def say_score(score: float, *, learned: bool) -> str:
     """A score of the matrix, marked where it was learned."""
     return f"{say_number(score)}{MARK if learned else ' '}"
-
-
-def say_interval(ends: list[float | None]) -> str:
-    """Both ends with one decimal, for there are many of them in a line; a dash where there is no interval."""
-    low, high = ends
-    return "-" if low is None or high is None else f"{low:.1f} … {high:.1f}"
 
 
 def say_single(facts: Facts) -> list[str]:

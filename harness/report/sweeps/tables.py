@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.metrics.metric import Table
-from harness.report.wording import has_numbers, say_bytes, say_count, say_number
+from harness.report.wording import has_numbers, list_pairs, say_bytes, say_count, say_interval, say_number
 
 if TYPE_CHECKING:
     from harness.report.facts import Facts
@@ -66,16 +66,7 @@ def tabulate_cost(task: Facts) -> Table:
 
 def tabulate_pairs(task: Facts) -> Table:
     """All pairs of candidates of a task."""
-    rows = [
-        (
-            f"{pair['one']} - {pair['other']}",
-            say_number(pair["delta"], sign="+"),
-            say_interval(pair["interval"]),
-            f"{pair['p_adjusted']:.4f}",
-            pair["better"] or "not told apart",
-        )
-        for pair in task["pairs"]
-    ]
+    rows = list_pairs(task["pairs"])
     return Table(
         title=f"{task['task']}: pairs, p adjusted for all {len(rows)}; better at {task['level']:g}",
         columns=("pair", "difference", "interval", "p (adj.)", "better"),
@@ -170,9 +161,3 @@ def list_notes(facts: Facts) -> list[str]:
     if len(facts["devices"]) > 1:
         notes.append(f"Cells ran on several kinds of device, which round differently: {'; '.join(facts['devices'])}.")
     return notes
-
-
-def say_interval(ends: list[float | None]) -> str:
-    """Both ends with one decimal; a dash where there is no interval."""
-    low, high = ends
-    return "-" if low is None or high is None else f"{low:.1f} … {high:.1f}"
