@@ -213,7 +213,7 @@ def test_nothing_to_read(encoder: Path, loaded: LoadedModel) -> None:
 def test_unknown_label(encoder: Path, loaded: LoadedModel) -> None:
     """A row with a label that the model has not is named, with the labels that it has."""
     rows = [ROWS[0], Row(id="odd", input="t", target="mice")]
-    with pytest.raises(DataError, match=r'1 of 2 rows .* row odd "mice"\. Known are: cats, dogs, fish\.'):
+    with pytest.raises(DataError, match=r'1 of 2 rows .* row id odd "mice"\. Known are: cats, dogs, fish\.'):
         make_form(encoder).encode(rows, loaded)
 
 
