@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.settings import why_unsafe
 
 FILES = {
     "harness.toml": "harness.toml.in",
@@ -59,8 +60,8 @@ def write_project(folder: Path, *, name: str | None = None) -> list[Path]:
 
 def name_after(folder: Path) -> str:
     """An experiment's name after a folder's."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.absolute().name).strip("-._")[:100]
-    return plain or "fine-tuning"
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.absolute().name)[:100].strip("-._")
+    return "fine-tuning" if why_unsafe(plain) else plain
 
 
 def _occupied(folder: Path, targets: dict[Path, str]) -> list[Path]:

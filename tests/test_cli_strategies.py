@@ -33,6 +33,7 @@ def run(folder: Path, *arguments: str, changes: Sequence[str] = ()) -> int:
         return int(main())
 
 
+@pytest.mark.slow
 def test_all_strategies_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every line is taught, compared and written; the document has the tables; nothing unfinished is left behind."""
     page = tmp_path / "page.md"

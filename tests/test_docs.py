@@ -28,6 +28,7 @@ def in_examples(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("train_summaries", None)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_examples")
 def test_audit_page_shows_what_the_command_prints(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

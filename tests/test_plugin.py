@@ -106,6 +106,7 @@ def test_users_faults_need_no_traceback(pytester: pytest.Pytester) -> None:
     assert len(result.outlines) < 40
 
 
+@pytest.mark.slow
 def test_experiment_is_found_from_below(pytester: pytest.Pytester) -> None:
     """Started in tests/, the session takes the harness.toml above it, and paths in it are meant from there."""
     write_experiment(pytester.path, {**SMALL, "data.source": "rows.jsonl"})
@@ -120,6 +121,7 @@ def test_experiment_is_found_from_below(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess("--rootdir", str(below), str(below)).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_spoilt_tuning_goes_red(pytester: pytest.Pytester) -> None:
     """Training that teaches nothing fails the requirement, with the reason in the first line, and is never stored."""
     write_experiment(pytester.path, {**SMALL, "training.weight_decay": 0.0})
@@ -164,6 +166,7 @@ def test_experiment_can_be_named_by_option_and_ini(pytester: pytest.Pytester) ->
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_workers_share_one_run(pytester: pytest.Pytester) -> None:
     """Under xdist two workers train once between them."""
     pytest.importorskip("xdist")
@@ -221,6 +224,7 @@ def test_update_needs_a_reason_and_shows_what_changed(pytester: pytest.Pytester)
     assert '"why": "shorter"' in (pytester.path / "baselines" / "mine" / "approval.json").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_update_is_refused_in_ci(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """With CI set, storing fails before anything is trained, unless forced."""
     write_experiment(pytester.path, SMALL)

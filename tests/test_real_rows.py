@@ -47,6 +47,7 @@ def test_the_250_documents_are_read_as_they_are(shared_data: Path) -> None:
     assert len({row.hash for row in (*splits.train, *splits.eval)}) == 250
 
 
+@pytest.mark.slow
 def test_notebook_preset_gives_an_honest_verdict(shared_data: Path, real_t5: Path, tmp_path: Path) -> None:
     """The notebook's settings as they are, on real text: a change is claimed exactly where the test found one."""
     settings: dict[str, object] = {"data.source": str(shared_data / "xsum-documents"), "model.name": str(real_t5)}

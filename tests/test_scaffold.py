@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.config import load_experiment, parse_experiment
@@ -84,6 +84,9 @@ def test_failure_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @given(name=st.text(max_size=120).filter(lambda name: "/" not in name and "\0" not in name))
+@example("NUL")
+@example("com1.txt")
+@example("a" * 99 + ".b")
 def test_any_folder_gives_a_name(name: str) -> None:
     """Whatever a folder is called, the experiment gets a name that the settings accept."""
     assert parse_experiment({"name": name_after(Path("/parent") / name)}, where="the test").name
@@ -158,6 +161,7 @@ def test_project_is_green_then_red_when_spoiled_then_green_when_updated(tmp_path
     assert project.run("git status --porcelain --untracked-files=all -- . ':!*__pycache__*'") == (0, "")
 
 
+@pytest.mark.slow
 def test_ci_fails_where_nothing_is_stored(tmp_path: Path) -> None:
     """Without a baseline there is nothing to compare with: in CI that is no pass, and no skip either."""
     project = Project(tmp_path)

@@ -48,6 +48,7 @@ def test_every_pair_scores_as_the_library_scores_it(pairs: list[tuple[str, str]]
     assert scores.tolist() == by_library(texts, targets, stemmer=stemmer)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 400), st.integers(0, 2**32))
 def test_long_lines_score_as_the_library_scores_them(words: int, seed: int) -> None:
     """Lines of more tokens than a machine word has bits, over few words and over many."""
