@@ -13,6 +13,7 @@ import click
 
 from harness.checks.check import Result, Stage, Status
 from harness.checks.report import AuditReport
+from harness.cli.number import NumberRange
 from harness.cli.run import quiet_libraries
 from harness.cli.say import say
 from harness.errors import SettingsError
@@ -33,7 +34,7 @@ STYLES = {Status.PASSED: "green", Status.SKIPPED: "bright_black", Status.EXPECTE
 @click.option("--stage", "stages", multiple=True, type=click.Choice(get_args(Stage)), help="Only checks of this stage.")
 @click.option("--expect", "expected", multiple=True, metavar="CHECK=REASON", help="A check that is known to fail.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the checks' random choices.")
-@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(min=0.1), help="Limit of each check.")
+@click.option("--seconds", default=60.0, show_default=True, type=NumberRange(min=0.1), help="Limit of each check.")
 @click.option("--list", "only_list", is_flag=True, help="List the checks and what they claim; run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.calibration import Calibrated, calibrate, pair_rows
+from harness.cli.number import NumberRange
 from harness.cli.say import say
 from harness.config import load_experiment
 from harness.errors import DataError
 
 Floats = NDArray[np.float64]
 PATH = click.Path(path_type=Path)
-EFFECT = click.FloatRange(min=0, min_open=True)
+EFFECT = NumberRange(min=0, min_open=True)
 HEAD = ("rows", "metrics", "false alarms", "limits", "power", "any drop", "drop > 1")
 
 
@@ -31,9 +32,7 @@ HEAD = ("rows", "metrics", "false alarms", "limits", "power", "any drop", "drop 
 @click.option("--experiment", help="Whose gate is measured; harness.toml by default.")
 @click.option("--rows", default="20,100,500,2000", show_default=True, help="Numbers of rows to measure at.")
 @click.option("--trials", type=click.IntRange(min=100), default=1_000, show_default=True, help="Trials for each.")
-@click.option(
-    "--effect", type=click.FloatRange(min=0, min_open=True), help="The loss to find; the smallest by default."
-)
+@click.option("--effect", type=NumberRange(min=0, min_open=True), help="The loss to find; the smallest by default.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides the draws.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print a table for a README.")

@@ -7,14 +7,15 @@ from pathlib import Path
 import click
 
 from harness.arm import Arm
+from harness.cli.number import NumberRange
 from harness.cli.say import say
 from harness.comparison import compare, say_power
 from harness.config import GateSettings
 from harness.gate import OUTCOME_CODES
 
 FOLDER = click.Path(path_type=Path)
-LEVEL = click.FloatRange(0, 0.5, min_open=True, max_open=True)
-EFFECT = click.FloatRange(min=0.001)
+LEVEL = NumberRange(0, 0.5, min_open=True, max_open=True)
+EFFECT = NumberRange(min=0.001)
 
 
 @click.command("compare")

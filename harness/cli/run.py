@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness import processes
+from harness.cli.number import NumberRange
 from harness.cli.say import say
 from harness.config import Experiment, load_experiment
 from harness.errors import SettingsError
@@ -77,7 +78,7 @@ class Places:
     "--table", "document", type=click.Path(path_type=Path), help="With all: the document to put the tables into."
 )
 @click.option(
-    "--keep-every", "every", default=EVERY, show_default=True, type=click.FloatRange(min=0), metavar="SECONDS",
+    "--keep-every", "every", default=EVERY, show_default=True, type=NumberRange(min=0), metavar="SECONDS",
     help="How often a run keeps what it has done, at most; after a kill the same command goes on there. 0: each step.",
 )  # fmt: skip
 @click.option("--fresh", is_flag=True, help="Begin anew where the same run was killed.")

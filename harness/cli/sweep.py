@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.number import NumberRange
 from harness.cli.say import say
 from harness.errors import SettingsError
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--name", help="The sweep's folder in that of runs.")
 @click.option("--retries", type=click.IntRange(0, 100), help="How often a cell that failed is run again.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Of each cell.")
-@click.option("--gpus", type=click.FloatRange(0, 64), help="With a cluster: what a cell takes, as 1 or 0.5.")
+@click.option("--gpus", type=NumberRange(0, 64), help="With a cluster: what a cell takes, as 1 or 0.5.")
 @click.option("--engine", default="local", show_default=True, help="local: processes; ray: a cluster.")
 @click.option("--workers", type=click.IntRange(1, 4096), help="How many cells at a time on this machine.")
 @click.option("--address", help="With ray: of the cluster, as auto or HOST:6379.")

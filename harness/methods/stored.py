@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING as PREFIXES
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
@@ -71,7 +70,7 @@ class StoredAdapter:
             known = json.loads((folder / BASE).read_text(encoding="utf-8"))["sha256"]
             config = PeftConfig.from_pretrained(str(folder))
             weights = load_file(folder / WEIGHTS)
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        except Exception as error:  # damaged files fail in every way there is
             raise ModelError(
                 f"{folder} holds no adapter that can be used: {type(error).__name__}: {error}.",
                 why=f"Beside adapter_config.json and adapter_model.safetensors it needs {BASE}, which says on which "

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
+from harness.cli import COMMANDS, cli
 from harness.cli.report import report_command
 from harness.config import load_experiment
 from harness.errors import ModelError, SettingsError, UsageError
@@ -65,3 +67,31 @@ def test_path_that_is_too_long_is_no_path(tmp_path: Path) -> None:
     path = tmp_path / "harness.toml"
     path.write_text(f'name = "x"\n[data]\nsource = "{"x" * 70_000}"\n[checks]\npipeline = "{"x" * 70_000}:y"\n')
     assert len(load_experiment(str(path)).data.source) == 70_000
+
+
+def test_adapter_with_settings_that_nest_wrongly_is_no_traceback(tmp_path: Path) -> None:
+    """PEFT leaves out what it does not know and tries again, without end where that stands within a group."""
+    make_adapter("lora")(tmp_path)
+    path = tmp_path / "adapter_config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) | {"corda_config": {"a": 1}}
+    path.write_text(json.dumps(config), encoding="utf-8")
+    (tmp_path / "base.json").write_text(json.dumps({"sha256": "0" * 64}), encoding="utf-8")
+    with pytest.raises(ModelError, match="no adapter that can be used"):
+        use_adapter(tmp_path, b"")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_number_of_a_command_line_may_be_nan(command: str) -> None:
+    """It is within every range, for it is neither below nor above; nothing that is measured against it is a result."""
+    for parameter in list_numbers(command):
+        for value in ("nan", "inf", "-inf"):
+            with pytest.raises(click.BadParameter, match="is not in the range"):
+                parameter.type.convert(value, parameter, None)
+
+
+def list_numbers(command: str) -> list[click.Parameter]:
+    """The numbers with a point that a command, or one under it, takes."""
+    found = cli.get_command(click.Context(cli), command)
+    assert found is not None
+    commands = [found, *found.commands.values()] if isinstance(found, click.Group) else [found]
+    return [each for one in commands for each in one.params if isinstance(each.type, click.types.FloatParamType)]
