@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.cli import main
 from harness.cli.strategies import choose_multitask
+from harness.progress import Progress
 from harness.report.several import BEGIN, END
 from harness.strategies.lines import choose_line, list_lines
 
@@ -40,7 +42,7 @@ def test_all_strategies_stand_side_by_side(tmp_path: Path, capsys: pytest.Captur
     assert run(tmp_path, "--strategy", "all", *ALONE, "--table", str(page)) == 0
     said = capsys.readouterr()
     names = [line.name for line in list_lines()]
-    (folder,) = (place for place in (tmp_path / "runs" / "multitask-bert").iterdir() if place.name != "unfinished")
+    (folder,) = (tmp_path / "runs" / "multitask-bert").iterdir()
     facts = json.loads((folder / "study.json").read_text(encoding="utf-8"))
     assert [line["name"] for line in facts["lines"]] == names
     assert facts["skipped"] == {}
@@ -50,7 +52,37 @@ def test_all_strategies_stand_side_by_side(tmp_path: Path, capsys: pytest.Captur
     assert said.err.count("base:") == 1
     assert all(f"| {name} |" in page.read_text(encoding="utf-8") for name in names)
     assert "Pairs by forgetting" in said.out
-    assert not any((tmp_path / "runs" / "multitask-bert" / "unfinished").iterdir())
+    assert not (tmp_path / "runs" / "multitask-bert" / "unfinished").exists()
+
+
+def test_interrupted_it_goes_on_or_begins_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C behind a checkpoint: the same command goes on from there, with --fresh it does not; both end alike."""
+    arguments = ("--strategy", "sequential", *ALONE, "--keep-every", "0", "--json")
+    facts = []
+    for options in ((), ("--fresh",)):
+        with monkeypatch.context() as patch:
+            keep = Progress.keep
+
+            def interrupt(progress: Progress, name: str, write: Callable[[Path], None], keep: Any = keep) -> None:
+                keep(progress, name, write)
+                if name == "step-1" and progress.folder is not None and "stage-2" in progress.folder.parts:
+                    raise KeyboardInterrupt
+
+            patch.setattr(Progress, "keep", interrupt)
+            assert run(tmp_path, *arguments, changes=["training.batch_size=4"]) == 130
+        assert capsys.readouterr().err.splitlines()[-2:] == [
+            "what was done is kept: the same command goes on from there",
+            "Interrupted.",
+        ]
+        assert run(tmp_path, *arguments, *options, changes=["training.batch_size=4"]) == 0
+        ended = capsys.readouterr()
+        assert ("stage 2, training goes on from step 1 of 2" in ended.err) is not bool(options)
+        assert ("scored already" in ended.err) is not bool(options)
+        facts.append(json.loads(ended.out)["lines"][0]["matrix"])
+        assert not (tmp_path / "runs" / "multitask-bert" / "unfinished").exists()
+    assert facts[0] == facts[1]
 
 
 def test_one_strategy_is_judged_and_json_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,8 +106,7 @@ def test_one_strategy_is_judged_and_json_is_printed(tmp_path: Path, capsys: pyte
         (("--strategy", "joint", "--tasks", "classification,sentimant"), 'Did you mean "sentiment"'),
         (("--strategy", "joint", "--task", "ner"), "--task belongs to a run of one task"),
         (("--strategy", "joint", "--data", "x.csv"), "--data belongs to a run of one task"),
-        (("--strategy", "joint", "--fresh"), "--fresh belongs to a run of one task"),
-        (("--strategy", "joint", "--keep-every", "0"), "--keep-every belongs to a run of one task"),
+        (("--strategy", "joint", "--save", "x"), "--save belongs to a run of one task"),
         (("--strategy", "joint", *ALONE, "--set", "joint.mixing=even"), "'proportional', 'temperature' or 'equal'"),
         (("--strategy", "joint", *ALONE, "--set", 'gate.require=["be good"]'), "Did you mean a sentence like"),
         (("--strategy", "continual", *ALONE, "--set", "continual.replay=0", "--set", "continual.ewc=0"), "are both 0"),
