@@ -24,6 +24,7 @@ from harness.strategies.sequential import teach_alone
 from harness.strategies.shared import SharedModel
 from harness.strategies.strategy import Strategy, Taught
 from harness.strategies.together import require_plannable, teach_together
+from harness.training import own_randomness
 
 REPLAY, ANCHOR, FISHER = "replay/", "anchor/", "fisher/"
 """What a tensor in the memory is: row numbers of a task, a weight to hold on to, or its importance."""
@@ -118,7 +119,9 @@ class Continual(Strategy[SharedModel]):
         model = pupil.for_task(task).to(choose_device())
         weights = select_weights(model, pupil.body)
         nats = measure_rows(model, subject.course(self.seed), rows, subject.experiment.training)
-        fisher = make_even(estimate_fisher(weights, nats))
+        # It is not kept: after a kill it is found anew, and the next stage is to be the same.
+        with own_randomness(self.seed):
+            fisher = make_even(estimate_fisher(weights, nats))
         before = {name: memory[FISHER + name] for name in weights if FISHER + name in memory}
         summed = {name: importance + before.get(name, 0.0) for name, importance in fisher.items()}
         return {
