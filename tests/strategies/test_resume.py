@@ -21,7 +21,7 @@ from harness.tuning import Clock
 from tests.faults.process import die_behind, die_in
 from tests.strategies.resumable import fingerprint, settings, teach, work
 
-PATIENCE = 120
+PATIENCE = 300
 """Seconds until a child that does not get anywhere fails the test."""
 BOTH = "replay-ewc"
 """Replay and EWC together: the second stage needs the weights, the rows in memory and the Fisher information."""
@@ -101,7 +101,7 @@ def test_killed_inside_a_training_goes_on_from_its_last_step(tmp_path: Path, lin
 @pytest.mark.parametrize(
     "prepare",
     [
-        partial(die_in, "/classification/.base-"),
+        partial(die_in, "/classification/base-"),
         partial(die_in, "stage-1/training-1/.trained"),
         partial(die_in, "stage-2/training-1/.step-2"),
         partial(die_behind, "stage-2/training-1/trained"),
