@@ -27,7 +27,7 @@ from harness.preparation import Audit, Say, parse_requirements, prepare, require
 from harness.probes import CheckReport, judge_checks, judge_speed
 from harness.progress import NOTHING, Unfinished
 from harness.requirements import Kind
-from harness.resuming import make_key
+from harness.resuming import hash_method, make_key
 from harness.saving import Saving
 from harness.scoring import recall_engine, say_scores, score_arm, settle_engine, time_engine
 from harness.spool import Spool, in_parts
@@ -141,7 +141,7 @@ def run(
     require_trainable(experiment, loaded, course)
     progress = NOTHING
     if unfinished is not None:
-        progress = unfinished.open(make_key(experiment, splits, loaded.identify(), method), say)
+        progress = unfinished.open(make_key([(experiment, splits, loaded.identify())], hash_method(method)), say)
     # Resolved once, from the base: training may touch the tuned model's config.
     with clock.stage("engine"):
         settle = partial(

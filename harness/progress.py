@@ -6,6 +6,8 @@
     FOLDER/KEY/base-WEIGHTS/arm/, rows-0/, rows-1024/      the base's arm; until it is whole, its outputs by part
     FOLDER/KEY/seed-42/training-1/step-40/, trained/      checkpoints of a training; then its weights
     FOLDER/KEY/seed-42/tuned-WEIGHTS/arm/                 the tuned arm
+    FOLDER/KEY/TASK/base-WEIGHTS/...                      where one model learns several tasks, of each the same
+    FOLDER/KEY/STRATEGY/seed-42/stage-1/...               and of each stage: training-1/, TASK/tuned-WEIGHTS/
 
 A piece is a folder. It appears whole or not at all, and one whose files do not match their hashes is not used: the run
 goes on from what is whole, and says so. The key is a hash of all that decides how the pieces come out, so with anything
@@ -91,6 +93,10 @@ class Progress:
         """The pieces of the first, second, ... work of a kind; the same run begins them in the same order."""
         self._begun[what] += 1
         return self.inside(f"{what}-{self._begun[what]}")
+
+    def called(self, what: str) -> Progress:
+        """The same pieces; each line of what is found says first what they are of."""
+        return replace(self, say=lambda line: self.say(f"{what}, {line}"))
 
     @property
     def due(self) -> bool:

@@ -29,24 +29,26 @@ JUDGED_ONLY: dict[str, Any] = {"gate": {"require"}, "checks": True, "repeats": T
 ADAPTED = ("facts", "tables", "warnings", "keeps_weights")
 
 
-def make_key(experiment: Experiment, splits: Splits, base: ModelIdentity, method: Method | None) -> str | None:
+def make_key(tasks: Sequence[tuple[Experiment, Splits, ModelIdentity]], way: object) -> str | None:
     """What decides how weights, outputs and scores come out, as 16 hex digits; nothing where that is not known.
 
     Args:
-        experiment: its settings, but for those that only judge.
-        splits: the rows.
-        base: the base's weights and tokenizer.
-        method: a user's own, known by its name and the text of its module.
+        tasks: of each its settings, but for those that only judge, its rows, and the base's weights and tokenizer.
+        way: what else decides how they are learned, for JSON; nothing where that is not known.
     """
-    circumstances = describe_circumstances([experiment])
-    own = "" if method is None else _hash_method(method)
-    if own is None or None in circumstances.values():
+    circumstances = describe_circumstances([experiment for experiment, _, _ in tasks])
+    if way is None or None in circumstances.values():
         return None
     decides = {
-        "settings": experiment.model_dump(mode="json", exclude=JUDGED_ONLY),
-        "rows": [hash_rows(splits.train), hash_rows(splits.eval)],
-        "base": base.model_dump(),
-        "method": own,
+        "tasks": [
+            {
+                "settings": experiment.model_dump(mode="json", exclude=JUDGED_ONLY),
+                "rows": [hash_rows(splits.train), hash_rows(splits.eval)],
+                "base": base.model_dump(),
+            }
+            for experiment, splits, base in tasks
+        ],
+        "way": way,
         "circumstances": circumstances,
     }
     return hash_json(decides)[:16]
@@ -75,16 +77,19 @@ def _hash_files(experiment: Experiment) -> list[str | None]:
     rlhf = experiment.rlhf
     module, _, attribute = rlhf.reward.partition(":")
     return [
-        "" if rlhf.pairs is None else _hash_if_readable(Path(rlhf.pairs)),
+        "" if rlhf.pairs is None else hash_if_readable(Path(rlhf.pairs)),
         "" if not attribute else _hash_module(module),
     ]
 
 
-def _hash_method(method: Method) -> str | None:
-    """Of the text of a method's module and its name there; nothing where that name is not the method.
+def hash_method(method: Method | None) -> str | None:
+    """Of the text of a user's module and of the method's name there; nothing where that name is not the method.
 
-    A partial, a bound method or a function within a function has arguments that no text shows.
+    A partial, a bound method or a function within a function has arguments that no text shows. Without a method of the
+    user's own it is empty: the settings name one.
     """
+    if method is None:
+        return ""
     module, name = getattr(method, "__module__", None), getattr(method, "__qualname__", "")
     found: Any = sys.modules.get(module or "")
     for part in name.split("."):
@@ -103,10 +108,11 @@ def _hash_module(name: str) -> str | None:
         except (ImportError, ValueError):
             return None
         origin = found and found.origin
-    return _hash_if_readable(Path(origin)) if origin else None
+    return hash_if_readable(Path(origin)) if origin else None
 
 
-def _hash_if_readable(path: Path) -> str | None:
+def hash_if_readable(path: Path) -> str | None:
+    """SHA-256 of a file; nothing where it cannot be read."""
     try:
         return hash_file(path)
     except OSError:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from harness.cli import main
 from harness.cli.strategies import choose_multitask
+from harness.progress import Progress
 from harness.report.several import BEGIN, END
 from harness.strategies.lines import choose_line, list_lines
 
@@ -41,7 +42,7 @@ def test_all_strategies_stand_side_by_side(tmp_path: Path, capsys: pytest.Captur
     assert run(tmp_path, "--strategy", "all", *ALONE, "--table", str(page)) == 0
     said = capsys.readouterr()
     names = [line.name for line in list_lines()]
-    (folder,) = (place for place in (tmp_path / "runs" / "multitask-bert").iterdir() if place.name != "unfinished")
+    (folder,) = (tmp_path / "runs" / "multitask-bert").iterdir()
     facts = json.loads((folder / "study.json").read_text(encoding="utf-8"))
     assert [line["name"] for line in facts["lines"]] == names
     assert facts["skipped"] == {}
@@ -51,7 +52,31 @@ def test_all_strategies_stand_side_by_side(tmp_path: Path, capsys: pytest.Captur
     assert said.err.count("base:") == 1
     assert all(f"| {name} |" in page.read_text(encoding="utf-8") for name in names)
     assert "Pairs by forgetting" in said.out
-    assert not any((tmp_path / "runs" / "multitask-bert" / "unfinished").iterdir())
+    assert not (tmp_path / "runs" / "multitask-bert" / "unfinished").exists()
+
+
+def test_interrupted_it_goes_on_or_begins_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C behind a checkpoint, with --fresh once more, and the same command to its end, which leaves nothing."""
+    arguments = ("--strategy", "sequential", *ALONE, "--keep-every", "0")
+    keep = Progress.keep
+
+    def interrupt(progress: Progress, name: str, write: Callable[[Path], None]) -> None:
+        keep(progress, name, write)
+        if "stage-2/training-1/step-1" in f"{progress.folder}/{name}":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "keep", interrupt)
+        for options in ((), ("--fresh",)):
+            assert run(tmp_path, *arguments, *options, changes=["training.batch_size=4"]) == 130
+            *said, kept, stopped = filter(None, capsys.readouterr().err.splitlines())
+            assert (kept, stopped) == ("what was done is kept: the same command goes on from there", "Interrupted.")
+            assert not any("already" in line for line in said)
+    assert run(tmp_path, *arguments, changes=["training.batch_size=4"]) in {0, 1, 3}
+    assert "sequential, seed 42, stage 2, training goes on from step 1 of 2" in capsys.readouterr().err
+    assert not (tmp_path / "runs" / "multitask-bert" / "unfinished").exists()
 
 
 def test_one_strategy_is_judged_and_json_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,8 +100,7 @@ def test_one_strategy_is_judged_and_json_is_printed(tmp_path: Path, capsys: pyte
         (("--strategy", "joint", "--tasks", "classification,sentimant"), 'Did you mean "sentiment"'),
         (("--strategy", "joint", "--task", "ner"), "--task belongs to a run of one task"),
         (("--strategy", "joint", "--data", "x.csv"), "--data belongs to a run of one task"),
-        (("--strategy", "joint", "--fresh"), "--fresh belongs to a run of one task"),
-        (("--strategy", "joint", "--keep-every", "0"), "--keep-every belongs to a run of one task"),
+        (("--strategy", "joint", "--save", "x"), "--save belongs to a run of one task"),
         (("--strategy", "joint", *ALONE, "--set", "joint.mixing=even"), "'proportional', 'temperature' or 'equal'"),
         (("--strategy", "joint", *ALONE, "--set", 'gate.require=["be good"]'), "Did you mean a sentence like"),
         (("--strategy", "continual", *ALONE, "--set", "continual.replay=0", "--set", "continual.ewc=0"), "are both 0"),

@@ -24,7 +24,7 @@ from harness.methods.method import Adapted, Method
 from harness.metrics.metric import Table
 from harness.models.loading import LoadedModel
 from harness.progress import Progress, Unfinished
-from harness.resuming import describe_circumstances, make_key, recall_tuned
+from harness.resuming import describe_circumstances, hash_method, make_key, recall_tuned
 from harness.tasks.summarization import SUMMARIZATION
 from tests.small import small_experiment
 
@@ -50,7 +50,7 @@ def read_rows() -> Any:
 
 
 def key_of(method: Method | None = None, **changes: object) -> str | None:
-    return make_key(small_experiment(**changes), read_rows(), BASE, method)
+    return make_key([(small_experiment(**changes), read_rows(), BASE)], hash_method(method))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_key_knows_the_files_that_rlhf_reads(tmp_path: Path, monkeypatch: pytest
         reward.write_text(f"def judge(outputs, rows): return [{more} for _ in outputs]\n", encoding="utf-8")
         return [
             key_of(**changes, method=None),
-            make_key(small_experiment(**changes).override({"method": "rlhf"}), read_rows(), BASE, None),
+            make_key([(small_experiment(**changes).override({"method": "rlhf"}), read_rows(), BASE)], ""),
         ]
 
     (full, rlhf), *others = keys("a", "1"), keys("b", "1"), keys("a", "2")
@@ -103,7 +103,7 @@ def test_reward_whose_text_is_not_there_is_nobodys_traceback(name: str, monkeypa
     monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     assert key_of(**{"rlhf.reward": name})
     experiment = small_experiment(**{"rlhf.reward": name, "method": "rlhf"})
-    assert make_key(experiment, read_rows(), BASE, None) is None
+    assert make_key([(experiment, read_rows(), BASE)], "") is None
 
 
 def test_method_of_ones_own_is_known_by_its_name_and_its_text() -> None:

@@ -45,6 +45,10 @@ class Places:
     save: Path | None = None
     """The new folder that the tuned model is to go to."""
 
+    def open_unfinished(self, name: str) -> Unfinished:
+        """What is kept of the runs of an experiment, or of a series of tasks, that have not ended."""
+        return Unfinished(self.runs / name / UNFINISHED, every=self.every, fresh=self.fresh)
+
 
 @click.command("run")
 @click.argument("experiment", required=False)
@@ -121,8 +125,7 @@ def run_command(
     if strategy is not None:
         from harness.cli.strategies import choose_multitask, require_no_others, run_strategies
 
-        kept = {"keep-every": every != EVERY, "fresh": fresh, "save": save}
-        require_no_others({"task": task, "method": method, "data": data, "track": trackers, **kept})
+        require_no_others({"task": task, "method": method, "data": data, "track": trackers, "save": save})
         changes_of_all = {name: value for name, value in (("model.name", model), ("seed", seed)) if value is not None}
         multitask = choose_multitask(experiment, tasks, model).override(changes_of_all | given)
         context.exit(run_strategies(multitask, strategy, places=places, document=document, as_json=as_json))
@@ -205,8 +208,7 @@ def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path
     require_writable(places.runs, experiment.name)
     for tracker in places.trackers:
         require_tracker(tracker)
-    unfinished = Unfinished(places.runs / experiment.name / UNFINISHED, every=places.every, fresh=places.fresh)
-    with unfinished, warnings.catch_warnings():
+    with places.open_unfinished(experiment.name) as unfinished, warnings.catch_warnings():
         # Every report says the same.
         warnings.simplefilter("ignore", MethodWarning)
         done = run(

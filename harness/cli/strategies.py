@@ -46,18 +46,18 @@ def run_strategies(multitask: Multitask, strategy: str, *, places: Places, docum
     from harness.report.folder import require_writable
     from harness.report.several import require_place, write_tables
     from harness.report.strategies.facts import describe_study
-    from harness.report.strategies.folder import unfinished, write_study
+    from harness.report.strategies.folder import write_study
     from harness.report.strategies.tables import tabulate_study
     from harness.report.strategies.terminal import print_study
-    from harness.strategies.study import forget_progress, run_study
+    from harness.strategies.study import run_study
 
     if document is not None:
         require_place(document)
     require_writable(places.runs, multitask.name)
-    progress = unfinished(places.runs, multitask.name)
-    study = run_study(multitask, lines, progress=progress, say=lambda line: say(line, err=True))
-    folder = write_study(study, places.runs)
-    forget_progress(progress, study)
+    with places.open_unfinished(multitask.name) as unfinished:
+        study = run_study(multitask, lines, unfinished=unfinished, say=lambda line: say(line, err=True))
+        folder = write_study(study, places.runs)
+        unfinished.forget()
     facts = describe_study(study)
     if as_json:
         say(json.dumps({**facts, "folder": str(folder)}, indent=2, ensure_ascii=False))

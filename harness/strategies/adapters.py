@@ -12,6 +12,7 @@ from harness.errors import SettingsError
 from harness.methods import FITTING, METHODS
 from harness.methods.parameter_efficient import PeftMethod
 from harness.methods.stored import StoredAdapter
+from harness.progress import NOTHING, Progress
 from harness.strategies.adapter_set import AdapterSet
 from harness.strategies.curriculum import Subject
 from harness.strategies.strategy import Strategy, Taught
@@ -52,7 +53,7 @@ class Adapters(Strategy[AdapterSet]):
             self._require_fit(pupil, task)
         return Taught(pupil=pupil)
 
-    def teach(self, stage: int, before: Taught[AdapterSet]) -> Taught[AdapterSet]:
+    def teach(self, stage: int, before: Taught[AdapterSet], progress: Progress = NOTHING) -> Taught[AdapterSet]:
         """Train the adapter of one task; base and other adapters stay as they are.
 
         Raises:
@@ -60,7 +61,7 @@ class Adapters(Strategy[AdapterSet]):
             SameWeightsError: the adapter did not learn.
         """
         (task,) = self.stages[stage]
-        course, pupil = self.curriculum[task].course(self.seed), before.pupil
+        course, pupil = self.curriculum[task].course(self.seed, progress), before.pupil
         settings = course.form.experiment.training
         template = pupil.templates[task]
         if task in pupil.adapters:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -25,8 +25,12 @@ class Classroom(torch.nn.Module):
         shared: the names of the weights and buffers that they share.
         losses: takes the place of a model's own loss, by the task's name.
         penalty: of leaving an anchor, added to every step's loss; its weights are named as in the first model.
+
+    Attributes:
+        seen: how many examples of each task went through `forward`, (tasks,) int64.
     """
 
+    seen: torch.Tensor
     supports_gradient_checkpointing = False
 
     def __init__(
@@ -41,11 +45,14 @@ class Classroom(torch.nn.Module):
         self.models = torch.nn.ModuleList(models.values())
         self.losses = dict(losses)
         self.penalty = penalty
-        self.seen: Counter[str] = Counter()
-        """How many examples of each task went through `forward`."""
+        # A buffer: a training that goes on from a checkpoint goes on counting.
+        self.register_buffer("seen", torch.zeros(len(models), dtype=torch.int64))
         first, *others = self.models
         for other in others:
             tie(other, first, shared)
+        # Checkpoints are files of safetensors, in which no two weights may share their memory.
+        self.register_state_dict_post_hook(_leave_out_shared)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(_miss_no_shared)  # type: ignore[no-untyped-call]
 
     def can_generate(self) -> bool:
         """Its models do; it does not."""
@@ -60,12 +67,28 @@ class Classroom(torch.nn.Module):
         """
         losses = []
         for task, part in parts.items():
-            self.seen[task] += len(next(iter(part.values())))
-            model = self.models[self.names.index(task)]
-            losses.append(weights[task] * measure_loss(model, part, self.losses[task]))
+            number = self.names.index(task)
+            self.seen[number] += len(next(iter(part.values())))
+            losses.append(weights[task] * measure_loss(self.models[number], part, self.losses[task]))
         if self.penalty is not None:
             losses.append(self.penalty(dict(self.models[0].named_parameters())))
         return {"loss": torch.stack(losses).sum()}
+
+
+def _leave_out_shared(classroom: Classroom, state: dict[str, Any], *_: object) -> None:
+    """Let each weight and buffer be saved once, by the first of its names."""
+    for name in state.keys() - _list_once(classroom):
+        del state[name]
+
+
+def _miss_no_shared(classroom: Classroom, found: Any) -> None:
+    """Let none be missed that is loaded by another of its names."""
+    once = _list_once(classroom)
+    found.missing_keys[:] = [name for name in found.missing_keys if name in once]
+
+
+def _list_once(classroom: Classroom) -> set[str]:
+    return {name for name, _ in (*classroom.named_parameters(), *classroom.named_buffers())}
 
 
 def tie(model: torch.nn.Module, to: torch.nn.Module, names: Sequence[str]) -> None:

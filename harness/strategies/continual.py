@@ -15,6 +15,7 @@ import torch
 
 from harness.device import choose_device
 from harness.errors import SettingsError
+from harness.progress import NOTHING, Progress
 from harness.strategies.classroom import list_examples, measure_rows
 from harness.strategies.ewc import Penalty, copy_weights, estimate_fisher, make_even, select_weights
 from harness.strategies.mixing import Place, plan_batches
@@ -23,6 +24,7 @@ from harness.strategies.sequential import teach_alone
 from harness.strategies.shared import SharedModel
 from harness.strategies.strategy import Strategy, Taught
 from harness.strategies.together import require_plannable, teach_together
+from harness.training import own_randomness
 
 REPLAY, ANCHOR, FISHER = "replay/", "anchor/", "fisher/"
 """What a tensor in the memory is: row numbers of a task, a weight to hold on to, or its importance."""
@@ -61,15 +63,15 @@ class Continual(Strategy[SharedModel]):
             require_plannable(subject.experiment.training)
         return Taught(pupil=SharedModel.start(self.curriculum))
 
-    def teach(self, stage: int, before: Taught[SharedModel]) -> Taught[SharedModel]:
+    def teach(self, stage: int, before: Taught[SharedModel], progress: Progress = NOTHING) -> Taught[SharedModel]:
         """Fine-tune the body and the head of one task; the first is taught as there is nothing to hold on to yet."""
         (task,) = self.stages[stage]
-        taught = self._teach_on(task, before) if stage else teach_alone(self, task, before.pupil)
+        taught = self._teach_on(task, before, progress) if stage else teach_alone(self, task, before.pupil, progress)
         memory = {**self._keep_rows(task, before.memory), **self._weigh(task, taught.pupil, before.memory)}
         kept = {f"rows of {name} in memory": float(len(rows)) for name, rows in read_rows(memory).items()}
         return replace(taught, memory=memory, facts={**taught.facts, **kept})
 
-    def _teach_on(self, task: str, before: Taught[SharedModel]) -> Taught[SharedModel]:
+    def _teach_on(self, task: str, before: Taught[SharedModel], progress: Progress) -> Taught[SharedModel]:
         subject, rows = self.curriculum[task], read_rows(before.memory)
         training = subject.experiment.training.model_copy(update={"seed": self.seed})
         courses = {name: self.curriculum[name].course(self.seed) for name in (task, *rows)}
@@ -86,9 +88,8 @@ class Continual(Strategy[SharedModel]):
         batches: list[list[Place]] = [
             [(name, number if name == task else kept[name][number]) for name, number in batch] for batch in planned
         ]
-        done = teach_together(
-            before.pupil, courses, batches, training, weights={}, penalty=self._make_penalty(before.memory)
-        )
+        penalty = self._make_penalty(before.memory)
+        done = teach_together(before.pupil, courses, batches, training, weights={}, penalty=penalty, progress=progress)
         return Taught(
             pupil=done.pupil,
             losses=done.losses,
@@ -118,7 +119,9 @@ class Continual(Strategy[SharedModel]):
         model = pupil.for_task(task).to(choose_device())
         weights = select_weights(model, pupil.body)
         nats = measure_rows(model, subject.course(self.seed), rows, subject.experiment.training)
-        fisher = make_even(estimate_fisher(weights, nats))
+        # It is not kept: after a kill it is found anew, and the next stage is to be the same.
+        with own_randomness(self.seed):
+            fisher = make_even(estimate_fisher(weights, nats))
         before = {name: memory[FISHER + name] for name in weights if FISHER + name in memory}
         summed = {name: importance + before.get(name, 0.0) for name, importance in fisher.items()}
         return {

@@ -14,6 +14,7 @@ from harness.data.source import load_splits
 from harness.experiment import make_course
 from harness.multitask import Multitask
 from harness.preparation import Ready, Say, prepare, require_names
+from harness.progress import NOTHING, Progress
 from harness.strategies.clashes import require_no_clash
 from harness.tasks import TASKS
 from harness.tuning import Clock
@@ -52,11 +53,12 @@ class Subject:
         """The generation settings of every arm of the task, resolved once, from the base."""
         return self.ready.form.resolve(self.ready.loaded)
 
-    def course(self, seed: int) -> Course:
-        """What is taught of its training rows, with the seed of a repeat."""
+    def course(self, seed: int, progress: Progress = NOTHING) -> Course:
+        """What is taught of its training rows, with the seed of a repeat, and where that is kept."""
         ready = self.ready
         seeded = replace(ready.form, experiment=self.experiment.override({"training.seed": seed}))
-        return make_course(seeded, ready.loaded, self.splits.train, ready.train, ready.collator)
+        course = make_course(seeded, ready.loaded, self.splits.train, ready.train, ready.collator)
+        return replace(course, progress=progress)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import ClassVar
 from harness.config import TrainingSettings
 from harness.errors import SettingsError
 from harness.methods import Course
+from harness.progress import NOTHING, Progress
 from harness.strategies.mixing import Place, count_examples, plan_batches, share_tasks
 from harness.strategies.shared import SharedModel
 from harness.strategies.strategy import Strategy, Taught
@@ -43,11 +44,13 @@ class Joint(Strategy[SharedModel]):
             )
         return Taught(pupil=SharedModel.start(self.curriculum))
 
-    def teach(self, stage: int, before: Taught[SharedModel]) -> Taught[SharedModel]:
+    def teach(self, stage: int, before: Taught[SharedModel], progress: Progress = NOTHING) -> Taught[SharedModel]:
         """Fine-tune the body and all heads."""
         courses = {subject.name: subject.course(self.seed) for subject in self.curriculum.subjects}
         weights = self.curriculum.multitask.joint.weights
-        done = teach_together(before.pupil, courses, self.plan(courses), self._training, weights=weights)
+        done = teach_together(
+            before.pupil, courses, self.plan(courses), self._training, weights=weights, progress=progress
+        )
         return Taught(
             pupil=done.pupil,
             losses=done.losses,

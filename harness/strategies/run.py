@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 
 from harness.multitask import Multitask
 from harness.preparation import Say
+from harness.progress import Progress
 from harness.strategies import STRATEGIES
-from harness.strategies.curriculum import Curriculum, prepare_curriculum
-from harness.strategies.lines import Line, choose_line
-from harness.strategies.progress import Progress, open_progress
-from harness.strategies.stage import Stage, say_scores, score_base, score_pupil
+from harness.strategies.curriculum import Curriculum
+from harness.strategies.lines import Line
+from harness.strategies.stage import Stage, say_scores, score_pupil
 from harness.strategies.strategy import Strategy
 from harness.tuning import Clock
 
@@ -61,40 +60,14 @@ class MultitaskRun:
         )
 
 
-def run_strategy(multitask: Multitask, *, progress: Path | None = None, say: Say = lambda _: None) -> MultitaskRun:
-    """Teach one model several tasks by the strategy of the settings, and score all of them after each stage.
-
-    Args:
-        multitask: what to run.
-        progress: a folder for whole stages. A run that was killed goes on from those that it finds there, and ends with
-            the numbers that it would have had; they stay there until `Progress.clear`.
-        say: is told what happens.
-
-    Raises:
-        UsageError: a setting, the data or the model cannot be used, or tasks clash; nothing was trained.
-        TrainingError: a stage failed.
-    """
-    line = choose_line(multitask.strategy)
-    clock = Clock()
-    curriculum = prepare_curriculum(multitask, clock=clock, say=say)
-    begin_line(line, curriculum)
-    with clock.stage("base"):
-        base = score_base(curriculum)
-        say(f"base: {say_scores(curriculum, base)}")
-    return run_line(line, curriculum, base, progress=progress, clock=clock, say=say)
-
-
-def run_line(
-    line: Line, curriculum: Curriculum, base: Stage, *, progress: Path | None, clock: Clock, say: Say
-) -> MultitaskRun:
+def run_line(line: Line, curriculum: Curriculum, base: Stage, *, progress: Progress, say: Say) -> MultitaskRun:
     """One strategy over tasks that are ready, from a base that is scored.
 
     Args:
         line: the strategy.
         curriculum: the tasks; their settings are not yet those of the line.
         base: the base's arms.
-        progress: see `run_strategy`.
-        clock: takes the time of each part.
+        progress: where what is done is kept, and was.
         say: is told what happens.
 
     Raises:
@@ -102,12 +75,18 @@ def run_line(
         TrainingError: a stage failed.
     """
     changed = curriculum.under(line.apply(curriculum.multitask))
-    first = changed.multitask.seed
-    with open_progress(progress, changed) as kept:
-        repeats = tuple(
-            _teach(line, STRATEGIES[line.strategy](curriculum=changed, seed=seed), base, kept, clock=clock, say=say)
-            for seed in range(first, first + changed.multitask.repeats)
+    first, clock = changed.multitask.seed, Clock()
+    repeats = tuple(
+        _teach(
+            line,
+            STRATEGIES[line.strategy](curriculum=changed, seed=seed),
+            base,
+            progress.inside(line.name).inside(f"seed-{seed}").called(f"{line.name}, seed {seed}"),
+            clock=clock,
+            say=say,
         )
+        for seed in range(first, first + changed.multitask.repeats)
+    )
     return MultitaskRun(
         line=line.name, multitask=changed.multitask, curriculum=changed, repeats=repeats, seconds=clock.seconds
     )
@@ -124,21 +103,18 @@ def begin_line(line: Line, curriculum: Curriculum) -> None:
 
 
 def _teach(
-    line: Line, strategy: Strategy[Any], base: Stage, kept: Progress | None, *, clock: Clock, say: Say
+    line: Line, strategy: Strategy[Any], base: Stage, progress: Progress, *, clock: Clock, say: Say
 ) -> tuple[Stage, ...]:
-    """All stages of one seed, from the last whole one that was kept."""
+    """All stages of one seed; what was trained and scored before is found, and not done again."""
     before, stages = strategy.begin(), [base]
-    if kept is not None:
-        found, before = kept.read(strategy.seed, before)
-        stages += found
-        if found:
-            say(f"{line.name}, seed {strategy.seed}: {len(found)} of {len(strategy.stages)} stages are done already")
-    for number in range(len(stages) - 1, len(strategy.stages)):
-        tasks = strategy.stages[number]
+    for number, tasks in enumerate(strategy.stages):
+        kept = progress.inside(f"stage-{number + 1}").called(f"stage {number + 1}")
         with clock.stage("tune"):
-            taught = strategy.teach(number, before)
+            taught = strategy.teach(number, before, kept)
         with clock.stage("score"):
-            arms = score_pupil(strategy.curriculum, taught.pupil, line.name, before=(before.pupil, stages[-1]))
+            arms = score_pupil(
+                strategy.curriculum, taught.pupil, line.name, before=(before.pupil, stages[-1]), progress=kept
+            )
         before = taught
         stages.append(
             Stage(
@@ -149,7 +125,5 @@ def _teach(
                 facts=taught.facts,
             )
         )
-        if kept is not None:
-            kept.write(strategy.seed, number, stages[-1], before)
         say(f"{line.name}, after {' + '.join(tasks)}: {say_scores(strategy.curriculum, stages[-1])}")
     return tuple(stages)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from harness.arm import Arm, Role
+from harness.progress import NOTHING, Progress
 from harness.scoring import score_arm
 from harness.strategies.curriculum import Curriculum, Subject
 from harness.strategies.pupil import Pupil
@@ -33,15 +34,20 @@ class Stage:
     facts: Mapping[str, float] = field(default_factory=dict)
 
 
-def score_base(curriculum: Curriculum) -> Stage:
-    """The base, before any task."""
+def score_base(curriculum: Curriculum, progress: Progress = NOTHING) -> Stage:
+    """The base, before any task; its arms may have been kept."""
     return Stage(
         taught=(),
-        arms={subject.name: _score(subject, subject.ready.loaded.model, "base") for subject in curriculum.subjects},
+        arms={
+            subject.name: _score(subject, subject.ready.loaded.model, "base", progress)
+            for subject in curriculum.subjects
+        },
     )
 
 
-def score_pupil(curriculum: Curriculum, pupil: P, line: str, *, before: tuple[P, Stage]) -> dict[str, Arm]:
+def score_pupil(
+    curriculum: Curriculum, pupil: P, line: str, *, before: tuple[P, Stage], progress: Progress = NOTHING
+) -> dict[str, Arm]:
     """Every task's arm, as the pupil answers it.
 
     Args:
@@ -49,13 +55,14 @@ def score_pupil(curriculum: Curriculum, pupil: P, line: str, *, before: tuple[P,
         pupil: what learned.
         line: what the manifests name as the way in which it did.
         before: the pupil of the stage before, and what came of it.
+        progress: of this stage alone: what the pupil promises of an earlier task is seen by asking it anew.
     """
     earlier, stage = before
     known = {name for name in curriculum.names if stage.taught and pupil.answers_as(earlier, name)}
     return {
         subject.name: stage.arms[subject.name]
         if subject.name in known
-        else _score(subject, pupil.for_task(subject.name), "tuned", method=line)
+        else _score(subject, pupil.for_task(subject.name), "tuned", progress, method=line)
         for subject in curriculum.subjects
     }
 
@@ -69,7 +76,7 @@ def say_scores(curriculum: Curriculum, stage: Stage) -> str:
     return ", ".join(told)
 
 
-def _score(subject: Subject, model: Any, role: Role, method: str | None = None) -> Arm:
+def _score(subject: Subject, model: Any, role: Role, progress: Progress, method: str | None = None) -> Arm:
     ready = subject.ready
     return score_arm(
         subject.experiment,
@@ -81,4 +88,5 @@ def _score(subject: Subject, model: Any, role: Role, method: str | None = None) 
         splits=subject.splits,
         settings=subject.settings,
         method=method,
+        progress=progress.inside(subject.name).called(subject.name),
     )

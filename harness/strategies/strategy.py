@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
+from harness.progress import NOTHING, Progress
 from harness.strategies.curriculum import Curriculum
 from harness.strategies.pupil import Pupil
 
@@ -24,8 +25,7 @@ class Taught(Generic[P]):
         pupil: the model with what it knows of every task.
         losses: the training loss of each step.
         trainable_parameters: how many weights were allowed to move.
-        memory: tensors that later stages need, as the Fisher information; it is stored with the pupil, so that a run
-            that was killed goes on from here.
+        memory: tensors that later stages need, as the Fisher information.
         facts: numbers of the strategy's own for the reports, as the share that each task really had.
     """
 
@@ -41,7 +41,7 @@ class Strategy(ABC, Generic[P]):
     """A way to teach one model several tasks, stage by stage.
 
     What a stage does follows from the curriculum, the seed and what the stage before left behind, and from nothing
-    else: a run that was killed goes on from its last whole stage to the same bits.
+    else: after a kill each stage is asked again, finds what its training has kept, and comes to the same bits.
 
     Args:
         curriculum: the tasks.
@@ -62,12 +62,13 @@ class Strategy(ABC, Generic[P]):
         """The base, before the first stage."""
 
     @abstractmethod
-    def teach(self, stage: int, before: Taught[P]) -> Taught[P]:
+    def teach(self, stage: int, before: Taught[P], progress: Progress = NOTHING) -> Taught[P]:
         """Teach one stage; what was before does not change.
 
         Args:
             stage: counts from 0.
             before: what the stage before left behind.
+            progress: where its training is kept, and was.
 
         Raises:
             TrainingError: the loss is not finite, or nothing moved.

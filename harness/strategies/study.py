@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +10,19 @@ from harness.errors import UsageError
 from harness.gate import ExitCode
 from harness.multitask import Multitask
 from harness.preparation import Say
+from harness.progress import NOTHING, Unfinished
+from harness.resuming import hash_if_readable, make_key
 from harness.strategies.contest import SINGLE, Contest, compare_runs
 from harness.strategies.curriculum import Curriculum, prepare_curriculum
 from harness.strategies.lines import Line
-from harness.strategies.progress import make_key
 from harness.strategies.run import MultitaskRun, begin_line, run_line
 from harness.strategies.sentences import parse_sentences
 from harness.strategies.stage import say_scores, score_base
 from harness.strategies.verdict import MultitaskVerdict, judge_run
 from harness.tuning import Clock
+
+DECIDE_NO_STAGE = {"tasks", "name", "strategy", "seed", "repeats", "gate"}
+"""Settings that decide nothing about a stage of a seed, and the tasks, of which more counts than their settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +57,15 @@ class Study:
 
 
 def run_study(
-    multitask: Multitask, lines: Sequence[Line], *, progress: Path | None = None, say: Say = lambda _: None
+    multitask: Multitask, lines: Sequence[Line], *, unfinished: Unfinished | None = None, say: Say = lambda _: None
 ) -> Study:
     """Run one strategy or several over the same tasks, judge each, and compare them.
 
     Args:
         multitask: the settings; the strategy that they name is not asked for.
         lines: the strategies. Of several, one that does not fit the tasks is left out, and the reason kept.
-        progress: a folder for whole stages, see `harness.strategies.run.run_strategy`.
+        unfinished: where what is done is kept until ``unfinished.forget()``: after a kill, the same run goes on there
+            and ends with the same weights, outputs and scores.
         say: is told what happens.
 
     Raises:
@@ -73,14 +77,15 @@ def run_study(
     clock = Clock()
     curriculum = prepare_curriculum(multitask, clock=clock, say=say)
     fit, skipped = _choose_fitting(lines, curriculum, say=say)
+    progress = NOTHING if unfinished is None else unfinished.open(make_study_key(curriculum, lines), say)
     with clock.stage("base"):
-        base = score_base(curriculum)
+        base = score_base(curriculum, progress)
         say(f"base: {say_scores(curriculum, base)}")
     runs: dict[str, MultitaskRun] = {}
     for number, line in enumerate(fit, start=1):
         if len(fit) > 1:
             say(f"[{number}/{len(fit)}] {line.name}")
-        runs[line.name] = run_line(line, curriculum, base, progress=progress, clock=Clock(), say=say)
+        runs[line.name] = run_line(line, curriculum, base, progress=progress, say=say)
     return Study(
         multitask=multitask,
         curriculum=curriculum,
@@ -92,10 +97,21 @@ def run_study(
     )
 
 
-def forget_progress(folder: Path, study: Study) -> None:
-    """Take away what was kept for a command that has now ended: the next one begins anew."""
-    for run in study.runs.values():
-        shutil.rmtree(folder / make_key(run.curriculum), ignore_errors=True)
+def make_study_key(curriculum: Curriculum, lines: Sequence[Line]) -> str | None:
+    """What decides how all stages of these strategies come out, see `harness.resuming.make_key`."""
+    multitask = curriculum.multitask
+    begin_from = {
+        task: [(path.name, hash_if_readable(path)) for path in sorted(Path(folder).rglob("*"))]
+        for task, folder in multitask.adapters.begin_from.items()
+    }
+    return make_key(
+        [(subject.experiment, subject.splits, subject.ready.loaded.identify()) for subject in curriculum.subjects],
+        {
+            "settings": multitask.model_dump(mode="json", exclude=DECIDE_NO_STAGE),
+            "lines": [line.name for line in lines],
+            "begin from": begin_from,
+        },
+    )
 
 
 def _choose_fitting(lines: Sequence[Line], curriculum: Curriculum, *, say: Say) -> tuple[list[Line], dict[str, str]]:

@@ -12,6 +12,7 @@ from harness.config import TrainingSettings
 from harness.errors import SettingsError
 from harness.lesson import Lesson
 from harness.methods import Course
+from harness.progress import NOTHING, Progress
 from harness.strategies.classroom import Classroom
 from harness.strategies.ewc import Penalty
 from harness.strategies.mixing import Place
@@ -51,6 +52,7 @@ def teach_together(
     *,
     weights: Mapping[str, float],
     penalty: Penalty | None = None,
+    progress: Progress = NOTHING,
 ) -> Together:
     """Train a copy of the pupil on planned batches.
 
@@ -61,6 +63,7 @@ def teach_together(
         settings: of the training; how long it is and how large batches are stands in ``batches``.
         weights: what a task's loss is multiplied by; 1 where it is not named.
         penalty: of leaving an anchor.
+        progress: where the training is kept, and was.
 
     Raises:
         SettingsError: the tasks cannot be trained so.
@@ -76,6 +79,7 @@ def teach_together(
             collator=_collate_plan({task: course.collator for task, course in courses.items()}),
             smooths=True,
             ordered=True,
+            progress=progress,
         ),
         settings.model_copy(update={"epochs": 1, "batch_size": 1}),
     )
@@ -84,7 +88,7 @@ def teach_together(
         pupil=pupil.learned(dict(zip(classroom.names, classroom.models, strict=True))),
         losses=trained.losses,
         trainable_parameters=trained.trainable_parameters,
-        seen=classroom.seen,
+        seen=dict(zip(classroom.names, classroom.seen.tolist(), strict=True)),
     )
 
 

@@ -1,23 +1,27 @@
-"""A small run over two tasks that a test may kill: its child process tells what it has done, a line a stage."""
+"""A small run over two tasks that a test may kill: its child process keeps each step, and dies where it is told to."""
 
 from __future__ import annotations
 
-from multiprocessing.connection import Connection
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.multitask import Multitask, load_multitask
-from harness.strategies.run import MultitaskRun, run_strategy
+from harness.preparation import Say
+from harness.progress import Unfinished
+from harness.strategies.lines import choose_line
+from harness.strategies.run import MultitaskRun
+from harness.strategies.study import run_study
 
 TASKS = ("classification", "sentiment")
 CHANGES = {
-    "strategy": "replay-ewc",
     "continual.replay": 4,
     "continual.fisher_rows": 4,
     "data.train_rows": 8,
     "data.eval_rows": 4,
     "training.epochs": 1,
+    "training.batch_size": 4,
 }
-"""Replay and EWC together: the next stage needs the weights, the rows in memory and the Fisher information."""
+"""Two steps for the first task, and three for the second with what is replayed."""
 
 
 def settings(**changes: object) -> Multitask:
@@ -25,9 +29,20 @@ def settings(**changes: object) -> Multitask:
     return load_multitask("multitask-bert", tasks=TASKS).override(CHANGES | changes)
 
 
-def work(progress: Path, told: Connection) -> None:
-    """Run it, and tell each line through the pipe; it may be killed at any moment."""
-    run_strategy(settings(), progress=progress, say=told.send)
+def teach(line: str, folder: Path | None = None, say: Say = lambda _: None, *, fresh: bool = False) -> MultitaskRun:
+    """Run one strategy; with a folder each step is kept there, and what was kept before is gone on from."""
+    if folder is None:
+        (run,) = run_study(settings(), [choose_line(line)]).runs.values()
+        return run
+    with Unfinished(folder, every=0, fresh=fresh) as unfinished:
+        (run,) = run_study(settings(), [choose_line(line)], unfinished=unfinished, say=say).runs.values()
+    return run
+
+
+def work(line: str, folder: Path, prepare: Callable[[], None]) -> None:
+    """Run it in this process, which what was prepared kills."""
+    prepare()
+    teach(line, folder)
 
 
 def fingerprint(run: MultitaskRun) -> list[object]:

@@ -11,7 +11,8 @@ import pytest
 from harness.errors import DataError, ModelError, NameUnknownError, OverlapError, SettingsError, UsageError
 from harness.multitask import Multitask, load_multitask
 from harness.strategies.curriculum import Curriculum, prepare_curriculum
-from harness.strategies.run import run_strategy
+from harness.strategies.lines import choose_line
+from harness.strategies.study import run_study
 from harness.tuning import Clock
 
 SMALL = {"data.train_rows": 24, "data.eval_rows": 8, "data.seed": 42, "gate.require": None}
@@ -130,4 +131,4 @@ def test_settings_that_name_nothing_are_refused(changes: dict[str, object], erro
     plain = make("multitask-bert", ("classification", "sentiment"))
     wrong = Multitask.model_validate({**plain.model_dump(), **changes})
     with pytest.raises(error, match=says):
-        run_strategy(wrong)
+        run_study(wrong, [choose_line(wrong.strategy)])

@@ -85,8 +85,8 @@ def test_what_is_replayed_is_what_is_in_memory(monkeypatch: pytest.MonkeyPatch) 
     assert seen == kept | {("ner", number) for number in range(8)}
 
 
-def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    """From pupil and memory as they were stored, the next stage gives the same weights and the same memory."""
+def test_next_stage_follows_from_pupil_and_memory_alone(tmp_path: Path) -> None:
+    """Another teacher, given both as they were stored, comes to the same weights and the same memory."""
     before, after = taught(1, replay=6, ewc=1.0), taught(2, replay=6, ewc=1.0)
     before.pupil.save(tmp_path)
     save_file({name: tensor.contiguous() for name, tensor in before.memory.items()}, tmp_path / "memory")
@@ -96,6 +96,22 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     assert all(same(again.pupil.for_task(name), after.pupil.for_task(name)) for name in TASKS)
     assert again.memory.keys() == after.memory.keys()
     assert all(torch.equal(again.memory[name], tensor) for name, tensor in after.memory.items())
+
+
+def test_importance_is_found_with_repeatable_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found anew after a kill, and must come to the same bits on a GPU as well."""
+    found: list[bool] = []
+    estimate = module.estimate_fisher
+
+    def watch(*given: Any) -> Any:
+        found.append(torch.are_deterministic_algorithms_enabled())
+        return estimate(*given)
+
+    monkeypatch.setattr(module, "estimate_fisher", watch)
+    teacher = strategy(replay=0, ewc=1.0)
+    teacher.teach(0, teacher.begin())
+    assert found == [True]
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_anchor_and_importance_are_of_the_body_alone() -> None:

@@ -10,7 +10,7 @@ import torch
 
 from harness.multitask import load_multitask
 from harness.strategies.curriculum import Curriculum, prepare_curriculum
-from harness.strategies.sequential import Sequential, teach_alone
+from harness.strategies.sequential import Sequential
 from harness.strategies.shared import SharedModel
 from harness.strategies.single import Single
 from harness.tuning import Clock
@@ -63,6 +63,6 @@ def test_a_model_that_writes_is_shared_whole() -> None:
     """There is no head: what one task learned is what the other answers with."""
     tasks = curriculum("multitask-t5", "summarization", "translation")
     strategy = Sequential(curriculum=tasks, seed=1)
-    after = teach_alone(strategy, "summarization", strategy.begin().pupil).pupil
+    after = strategy.teach(0, strategy.begin()).pupil
     assert not any(after.heads.values())
     assert same(after.for_task("summarization"), after.for_task("translation"))

@@ -9,11 +9,11 @@ import pytest
 from harness.errors import SettingsError
 from harness.gate import ExitCode
 from harness.multitask import Multitask
+from harness.progress import Unfinished
 from harness.strategies.lines import choose_line
-from harness.strategies.progress import make_key
 from harness.strategies.single import Single
 from harness.strategies.stage import score_pupil
-from harness.strategies.study import forget_progress, run_study
+from harness.strategies.study import make_study_key, run_study
 from tests.strategies.resumable import settings
 
 NOTHING_HELD: dict[str, object] = {"continual.replay": 0, "continual.ewc": 0.0, "strategy": "sequential"}
@@ -28,7 +28,9 @@ def test_what_does_not_fit_is_left_out_with_its_reason(tmp_path: Path) -> None:
     """One strategy that is left is no comparison: exit code 4. Its stages stay until they are no longer needed."""
     said: list[str] = []
     lines = [choose_line(name) for name in ("single", "replay", "ewc")]
-    found = run_study(small(), lines, progress=tmp_path, say=said.append)
+    unfinished = Unfinished(tmp_path / "unfinished", every=0)
+    with unfinished:
+        found = run_study(small(), lines, unfinished=unfinished, say=said.append)
     assert list(found.runs) == ["single"]
     assert list(found.skipped) == ["replay", "ewc"]
     assert "are both 0" in found.skipped["ewc"]
@@ -37,11 +39,11 @@ def test_what_does_not_fit_is_left_out_with_its_reason(tmp_path: Path) -> None:
     assert said.index(next(line for line in said if "ewc is left out" in line)) < said.index(
         next(line for line in said if line.startswith("base:"))
     )
-    other = tmp_path / "of-another-command"
+    other = tmp_path / "unfinished" / "of-another-command"
     other.mkdir()
-    assert (tmp_path / make_key(found.runs["single"].curriculum)).is_dir()
-    forget_progress(tmp_path, found)
-    assert list(tmp_path.iterdir()) == [other]
+    assert (tmp_path / "unfinished" / str(make_study_key(found.curriculum, lines))).is_dir()
+    unfinished.forget()
+    assert list((tmp_path / "unfinished").iterdir()) == [other]
 
 
 def test_where_nothing_fits_that_is_the_error() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from harness.errors import SettingsError
 from harness.methods import Course
@@ -65,6 +67,25 @@ def test_body_is_one_and_heads_are_each_their_own(preset: str, tasks: tuple[str,
     own = sum(tensor.numel() for head in pupil.heads.values() for tensor in head.values())
     body = tied[0] - sum(tensor.numel() for tensor in pupil.heads[tasks[0]].values())
     assert sum(weight.numel() for weight in room.parameters()) == body + own
+
+
+@pytest.mark.parametrize(
+    ("preset", "tasks"), [("multitask-bert", BERT), ("multitask-t5", ("summarization", "translation"))]
+)
+def test_state_has_each_weight_once(preset: str, tasks: tuple[str, str], tmp_path: Path) -> None:
+    """So safetensors can write it; loaded, it is whole for every task, and what is really missing is told."""
+    pupil, courses = start(preset, *tasks)
+    room, other = make_room(pupil, courses), make_room(pupil, courses)
+    save_file(room.state_dict(), tmp_path / "state")
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.zero_()
+    state = load_file(tmp_path / "state")
+    other.load_state_dict(state)
+    for model, task in zip(other.models, tasks, strict=True):
+        assert all(torch.equal(model.state_dict()[name], w) for name, w in pupil.for_task(task).state_dict().items())
+    name, _ = state.popitem()
+    assert other.load_state_dict(state, strict=False).missing_keys == [name]
 
 
 @pytest.mark.parametrize(

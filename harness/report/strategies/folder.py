@@ -1,4 +1,4 @@
-"""A study on disk: ``runs/NAME/<time>-<hash>/``, and beside it the stages of what has not ended yet."""
+"""A study on disk: ``runs/NAME/<time>-<hash>/``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from harness.atomic import whole_folder
 from harness.fingerprint import hash_json
-from harness.progress import UNFINISHED
 from harness.report.account import write_text
 from harness.report.folder import keep_out_of_git, name_folder
 from harness.report.strategies.facts import describe_study
@@ -16,11 +15,6 @@ from harness.report.strategies.markdown import write_study as write_markdown
 
 if TYPE_CHECKING:
     from harness.strategies.study import Study
-
-
-def unfinished(runs: Path, name: str) -> Path:
-    """Where the stages of runs are kept that have not ended."""
-    return runs / name / UNFINISHED
 
 
 def write_study(study: Study, runs: Path) -> Path:
