@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness.arm import Arm
 from harness.config import GateSettings
 from harness.differences import find_circumstances, find_differences
-from harness.statistics import Evidence, can_decide, is_yes_no
+from harness.statistics import SHARES, Evidence, are_alike, can_decide, is_yes_no
 from harness.views import VIEWS
 
 
@@ -178,7 +178,7 @@ def say_power(comparison: Comparison, effect: float) -> str:
     points = [entry.point for entry in comparison.metrics]
     worst = max((found / point for found, point in zip(evidence.detectable, points, strict=True)), default=math.inf)
     if not math.isfinite(worst):
-        return f"{evidence.rows} rows, and no score moved: how small a difference they would show is not known"
+        return _say_unknown(comparison)
     seen = f"{evidence.rows} rows show a difference of {worst:.2f} points or more in every metric"
     if worst <= effect:
         return f"{seen}: enough for {effect:g}"
@@ -186,6 +186,16 @@ def say_power(comparison: Comparison, effect: float) -> str:
     if None in needed:
         return f"{seen}: for {effect:g}, {evidence.seeds} seeds are too few, however many rows there are"
     return f"{seen}: for {effect:g} it takes about {max(entry for entry in needed if entry):,}"
+
+
+def _say_unknown(comparison: Comparison) -> str:
+    """Why it is not known how small a difference the rows would show."""
+    evidence = comparison.evidence
+    alike = [entry.metric for entry in comparison.metrics if are_alike(comparison.column(entry.metric))]
+    if not alike:
+        return f"{evidence.rows} rows are too few to say how small a difference they would show"
+    moved = f"all rows have the same delta in {', '.join(alike)}" if evidence.deltas.any() else "no score moved"
+    return f"{evidence.rows} rows, and {moved}: how small a difference they would show is not known"
 
 
 def _weigh(pairs: Sequence[tuple[Arm, Arm]], names: tuple[str, ...], settings: GateSettings) -> Evidence:
@@ -199,6 +209,7 @@ def _weigh(pairs: Sequence[tuple[Arm, Arm]], names: tuple[str, ...], settings: G
         level=settings.level,
         flips=settings.flips,
         points=_size_points(names, pairs),
+        of_set=tuple(SHARES in pairs[0][0].manifest.metrics[name] for name in names),
     )
 
 

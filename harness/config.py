@@ -235,6 +235,7 @@ class Experiment(Settings):
     """How many models are trained, with ``training.seed`` and the seeds behind it; a gain must survive their noise."""
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
+    """Without a name, the one of the embedded experiment of the task."""
     encoding: EncodingSettings = EncodingSettings()
     head: HeadSettings = HeadSettings()
     training: TrainingSettings = TrainingSettings()
@@ -245,6 +246,14 @@ class Experiment(Settings):
     generation: GenerationSettings = GenerationSettings()
     gate: GateSettings = GateSettings()
     checks: CheckSettings = CheckSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _model_is_that_of_the_task(cls, content: Any) -> Any:
+        model = content.get("model", {}) if isinstance(content, dict) else None
+        if isinstance(model, dict) and "name" not in model and (name := _default_model(content.get("task"))):
+            return {**content, "model": {**model, "name": name}}
+        return content
 
     @model_validator(mode="after")
     def _prompt_is_read_whole(self) -> Self:
@@ -297,8 +306,7 @@ def load_experiment(choice: str | None = None, *, task: str | None = None) -> Ex
         preset = f"{task}-full" if f"{task}-full" in presets() else DEFAULT_PRESET
         choice = str(DEFAULT_FILE) if os.path.lexists(DEFAULT_FILE) else preset
     if choice in presets():
-        text = (resources.files("harness") / "presets" / f"{choice}.toml").read_text(encoding="utf-8")
-        return parse_experiment(tomllib.loads(text), where=f"preset {choice}")
+        return parse_experiment(_read_preset(choice), where=f"preset {choice}")
     path = Path(choice)
     if not path.is_file():
         if path.suffix == ".toml" or len(path.parts) > 1:
@@ -346,6 +354,16 @@ def presets() -> tuple[str, ...]:
     """The names of the experiments that come with the package."""
     folder = resources.files("harness") / "presets"
     return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
+
+
+def _read_preset(name: str) -> dict[str, Any]:
+    return tomllib.loads((resources.files("harness") / "presets" / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _default_model(task: object) -> str | None:
+    """The model of the task's embedded experiment; none where it has no such experiment."""
+    preset = f"{task}-full"
+    return str(_read_preset(preset)["model"]["name"]) if preset in presets() else None
 
 
 def parse_experiment(content: Mapping[str, object], *, where: str) -> Experiment:

@@ -15,7 +15,7 @@ class ModelSettings(Settings):
     """The base model."""
 
     name: str = Field("tiny-t5", min_length=1)
-    """``tiny-t5`` (embedded), a checkpoint folder, or a hub id."""
+    """An embedded model, a checkpoint folder, or a hub id; by default that of the task's embedded experiment."""
     revision: str | None = None
     """The commit or tag of a hub model."""
     trust_remote_code: bool = False

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from harness.config import (
     Experiment,
     GateSettings,
+    ModelSettings,
     anchor,
     load_experiment,
     parse_experiment,
@@ -163,7 +164,9 @@ def _read_task(
         content = _merge(_merge(content, common), each.get(entry, {}))
     elif isinstance(entry, dict):
         name = entry.get("name", "")
-        content = _merge(_merge(common, entry), each.get(name, {}) if isinstance(name, str) else {})
+        # Tasks of a series share a model, so none of them brings its own.
+        content = _merge(_merge({"model": {"name": ModelSettings().name}}, common), entry)
+        content = _merge(content, each.get(name, {}) if isinstance(name, str) else {})
         content = anchor(content, folder)
     else:
         raise SettingsError(f"{where}: a task is {entry!r}.", fix="Give a name, or the settings of an experiment.")

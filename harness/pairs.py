@@ -13,7 +13,7 @@ from harness.arm import Arm
 from harness.config import GateSettings
 from harness.differences import find_differences
 from harness.errors import UsageError
-from harness.statistics import Evidence, is_yes_no
+from harness.statistics import SHARES, Evidence, is_yes_no
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +59,13 @@ def compare_pairs(candidates: Mapping[str, Sequence[Arm]], metric: str, settings
     for one, other in combinations(candidates, 2):
         _require_comparable(one, candidates[one], other, candidates[other])
     falls = metric in next(iter(candidates.values()))[0].manifest.lower_is_better
-    return compare_scores({name: _stack(arms, metric) for name, arms in candidates.items()}, settings, falls=falls)
+    of_set = SHARES in next(iter(candidates.values()))[0].manifest.metrics[metric]
+    scores = {name: _stack(arms, metric) for name, arms in candidates.items()}
+    return compare_scores(scores, settings, falls=falls, of_set=of_set)
 
 
 def compare_scores(
-    scores: Mapping[str, NDArray[np.float64]], settings: GateSettings, *, falls: bool
+    scores: Mapping[str, NDArray[np.float64]], settings: GateSettings, *, falls: bool, of_set: bool = False
 ) -> tuple[Pair, ...]:
     """Compare each candidate with each other by a score of every row, all pairs tested together.
 
@@ -71,6 +73,7 @@ def compare_scores(
         scores: name to (rows, seeds) float64, over the same rows.
         settings: level and flips.
         falls: whether less is better.
+        of_set: whether the scores are jackknife shares.
     """
     names = list(combinations(scores, 2))
     if not names:
@@ -80,6 +83,7 @@ def compare_scores(
         yes_no=tuple(is_yes_no(scores[one], scores[other]) for one, other in names),
         level=settings.level,
         flips=settings.flips,
+        of_set=(of_set,) * len(names),
     )
     found = []
     for number, ((one, other), p) in enumerate(zip(names, evidence.p_values("two-sided"), strict=True)):

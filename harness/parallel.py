@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, Trainer
 from harness import processes
 from harness.early_stopping import count_labels
 from harness.errors import SettingsError
+from harness.steps import pad_alike
 from harness.tasks.task import Batch, Features
 
 COUNTED = "counted"
@@ -36,6 +37,8 @@ class ParallelTrainer(Trainer):  # type: ignore[misc]  # the base class is untyp
     def __init__(self, *, ordered: bool, **options: Any) -> None:
         super().__init__(**options)
         self._ordered = ordered
+        # No model is told how many labels a step has, and `Trainer` is not to divide by the number of batches.
+        self.model_accepts_loss_kwargs = True
 
     def get_train_dataloader(self) -> Any:
         """Every process goes through the same batches, and collates its part of each."""
@@ -76,16 +79,15 @@ class ParallelTrainer(Trainer):  # type: ignore[misc]  # the base class is untyp
         return count_labels(batch)
 
     def get_batch_samples(self, *args: Any) -> tuple[list[Batch], Any]:
-        """The batches of a step and its labels in all processes, where the loss is a mean over all of them."""
-        samples, items = super().get_batch_samples(*args)
-        return samples, None if items is None else self._sum(sum(sample[COUNTED] for sample in samples))
+        """The batches of a step and its labels in all processes: the loss is a mean over all of them."""
+        samples, _ = super().get_batch_samples(*args)
+        return pad_alike(samples, self.processing_class), self._sum(sum(sample[COUNTED] for sample in samples))
 
     def compute_loss(self, model: Any, inputs: Batch, *, num_items_in_batch: Any = None) -> Any:
         """This process's share of the mean loss, times the processes, as their gradients will be averaged."""
         counted = inputs.pop(COUNTED)
         loss = super().compute_loss(model, inputs, num_items_in_batch=None)
-        whole = self._sum(counted) if num_items_in_batch is None else num_items_in_batch
-        return loss * (counted / whole * processes.count())
+        return loss * (counted / num_items_in_batch * processes.count())
 
     def _sum(self, count: torch.Tensor) -> torch.Tensor:
         return self.accelerator.reduce(count.to(self.accelerator.device).clone(), reduction="sum")  # type: ignore[no-any-return]

@@ -36,6 +36,7 @@ from harness.errors import NonFiniteLossError, SettingsError
 from harness.lesson import Lesson, Loss, Trained
 from harness.losses import TokenLoss
 from harness.parallel import ParallelTrainer, make_whole, require_shardable
+from harness.steps import WholeStepTrainer
 from harness.tasks.task import Features
 
 
@@ -211,7 +212,7 @@ def _checkpointing_arguments(settings: TrainingSettings) -> dict[str, Any]:
     return {name: True, f"{name}_kwargs": {"use_reentrant": False}}
 
 
-class _Trainer(Trainer):  # type: ignore[misc]  # the base class is untyped
+class _Trainer(WholeStepTrainer):
     """Says in our words that a checkpoint cannot be written."""
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:

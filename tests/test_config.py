@@ -23,6 +23,8 @@ from harness.config import (
     presets,
 )
 from harness.errors import NameUnknownError, SettingsError
+from harness.forms import choose_form
+from harness.tasks import TASKS
 
 
 @pytest.mark.parametrize("name", presets())
@@ -113,6 +115,24 @@ def test_unknown_experiment_suggests_a_preset() -> None:
         load_experiment("seed-notebok")
     with pytest.raises(SettingsError, match=r"There is no file none/harness\.toml"):
         load_experiment("none/harness.toml")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_model_is_that_of_the_task(task: str, tmp_path: Path) -> None:
+    """A file that names a task and no model has the model that the task's embedded experiment has, and can use it."""
+    path = tmp_path / "harness.toml"
+    path.write_text(f'name = "x"\ntask = "{task}"\n[model]\nallow_pickle = true\n', encoding="utf-8")
+    experiment = load_experiment(str(path))
+    assert experiment.model.name == load_experiment(f"{task}-full").model.name
+    assert experiment.model.allow_pickle
+    assert Experiment(name="x", task=task).model.name == experiment.model.name
+    assert choose_form(experiment).task.name == task
+    assert experiment.override({"model.name": "tiny-t5"}).model.name == "tiny-t5"
+
+
+def test_task_of_ones_own_has_the_general_model() -> None:
+    """A task without an embedded experiment has the default of the settings."""
+    assert Experiment(name="x", task="mine").model == ModelSettings()
 
 
 def test_file_of_the_folder_comes_before_the_embedded_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

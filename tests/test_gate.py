@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from harness.config import GateSettings
 from harness.errors import DataError, HarnessError, NonFiniteLossError, SameWeightsError, SettingsError
 from harness.gate import EXIT_CODES, OUTCOME_CODES, Comparisons, ExitCode, Status, Verdict, decide, exit_code_of
 from harness.requirements import EXAMPLES, Requirement, parse_requirement
+from harness.statistics import SHARES
 from tests.arms import make_arm
 
 SETTINGS = GateSettings(smallest_effect=2.0, flips=2_000)
@@ -390,3 +392,36 @@ def test_a_gain_of_perplexity_is_asked_in_percents() -> None:
         sentence = f"tuned must beat base on perplexity by at least {points}"
         (finding,) = verdict_of(sentence, base=base, tuned=tuned).findings
         assert finding.status is status
+
+
+@pytest.mark.parametrize(
+    ("ours", "said"),
+    [
+        ({"entity_f1": [0.0] * 40}, "no score moved"),
+        ({"entity_f1": [100.0] * 40}, "all rows have the same delta in entity_f1"),
+        ({"entity_f1": [0.0] * 40, "rouge1": list(range(40))}, "all rows have the same delta in entity_f1"),
+        ({"entity_f1": [30.0] * 6}, "all rows have the same delta in entity_f1"),
+        (
+            {name: [9.0] + [0.0] * 5 for name in "abcd"},
+            "6 rows are too few to say how small a difference",
+        ),
+    ],
+)
+def test_what_the_rows_could_show_is_not_known(ours: dict[str, Sequence[float]], said: str) -> None:
+    """That no score moved is said where none did; where rows moved alike, or are too few, that is said instead."""
+    theirs: dict[str, Sequence[float]] = {name: [0.0] * len(scores) for name, scores in ours.items()}
+    told = say_power(compare(make_arm(ours), make_arm(theirs), SETTINGS, title="t"), 2.0)
+    assert said in told
+    assert ("no score moved" in told) == (said == "no score moved")
+
+
+def test_shares_that_are_all_equal_do_not_exclude_a_change() -> None:
+    """Two classifiers that err in the same 60 rows, each in its own way, are not proven equal in macro F1."""
+    signatures = {"macro_f1": f"macro_f1|{SHARES}|version:1"}
+    one, other = (
+        make_arm({"macro_f1": [50.0] * 60}, outputs=[f"{name} {row}" for row in range(60)], metrics=signatures)
+        for name in "ab"
+    )
+    comparison = compare(one, other, SETTINGS, title="t")
+    assert comparison.outcome is Outcome.INCONCLUSIVE
+    assert comparison.metrics[0].low < -2 < 2 < comparison.metrics[0].high

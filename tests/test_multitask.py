@@ -56,6 +56,7 @@ def test_a_file_names_whole_experiments(tmp_path: Path) -> None:
     (tmp_path / "series.toml").write_text(SERIES, encoding="utf-8")
     found = load_multitask(str(tmp_path / "series.toml"))
     assert (found.name, found.strategy) == ("mine", "joint")
+    assert {task.model.name for task in found.tasks} == {"tiny-t5"}
     assert [(task.name, task.training.epochs, task.training.batch_size) for task in found.tasks] == [
         ("tickets", 5, 4),
         ("translation", 7, 4),

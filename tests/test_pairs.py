@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.config import GateSettings
 from harness.errors import UsageError
 from harness.pairs import compare_pairs
+from harness.statistics import SHARES
 from tests.arms import make_arm
 
 GATE = GateSettings(flips=1000)
@@ -39,6 +40,15 @@ def test_less_is_better_where_the_metric_says_so() -> None:
     (pair,) = compare_pairs({"low": [low], "high": [high]}, "ppl", GATE)
     assert pair.delta < 0
     assert pair.better == "low"
+
+
+def test_equal_shares_do_not_prove_candidates_equal() -> None:
+    """Two candidates with one share in every row are told apart by no row, and their interval has a width."""
+    signatures = {"macro_f1": f"macro_f1|{SHARES}|version:1"}
+    arms = {name: [make_arm({"macro_f1": [50.0] * 60}, metrics=signatures)] for name in "ab"}
+    (pair,) = compare_pairs(arms, "macro_f1", GATE)
+    assert pair.low < -2 < 2 < pair.high
+    assert pair.better is None
 
 
 def test_more_pairs_make_each_less_sure() -> None:

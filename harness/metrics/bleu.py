@@ -14,7 +14,7 @@ from sacrebleu.metrics.base import Metric as LibraryMetric
 from harness.data.rows import Row
 from harness.metrics.metric import Metric, Output
 from harness.metrics.texts import have_references
-from harness.statistics.jackknife import share_of_sums
+from harness.statistics.jackknife import SHARES, share_of_sums
 
 Floats = NDArray[np.float64]
 
@@ -40,10 +40,10 @@ class Bleu(Metric):
         """Each score's name and its signature, sacrebleu's own within; how many references there are, the rows say."""
         signatures = {}
         for name, (of_set, of_row) in self._library().items():
-            for kind, metric, means in ((name, of_set, "jackknife"), (f"sentence_{name}", of_row, "mean")):
+            for kind, metric, means in ((name, of_set, SHARES), (f"sentence_{name}", of_row, "rows:mean")):
                 metric.num_refs = -1
                 options = str(metric.get_signature()).removeprefix("nrefs:var|")
-                signatures[kind] = f"{kind}|rows:{means}|{options}"
+                signatures[kind] = f"{kind}|{means}|{options}"
         return signatures
 
     def applies(self, rows: Sequence[Row]) -> bool:

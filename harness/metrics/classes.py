@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.data.rows import Row
 from harness.data.scales import order_labels
 from harness.metrics.metric import Metric, Output, Table
-from harness.statistics.jackknife import share_of_sums
+from harness.statistics.jackknife import SHARES, share_of_sums
 
 Floats = NDArray[np.float64]
 
@@ -33,8 +33,8 @@ class Classes(Metric):
         """Each score's name and its signature."""
         return {
             "accuracy": "accuracy|rows:mean|version:1",
-            "macro_f1": "macro_f1|labels:targets|zero:0|rows:jackknife|version:1",
-            "weighted_f1": "weighted_f1|labels:targets|zero:0|rows:jackknife|version:1",
+            "macro_f1": f"macro_f1|labels:targets|zero:0|{SHARES}|version:1",
+            "weighted_f1": f"weighted_f1|labels:targets|zero:0|{SHARES}|version:1",
         }
 
     def score(self, outputs: Sequence[Output], rows: Sequence[Row]) -> dict[str, Floats]:

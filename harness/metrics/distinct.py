@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.data.rows import Row
 from harness.metrics.metric import Metric, Output
-from harness.statistics.jackknife import share_by_row
+from harness.statistics.jackknife import SHARES, share_by_row
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class Distinct(Metric):
     @property
     def signatures(self) -> dict[str, str]:
         """Each score's name and its signature."""
-        return {name: f"{name}|tok:blanks|case:mixed|rows:jackknife|version:1" for name in ("distinct1", "distinct2")}
+        return {name: f"{name}|tok:blanks|case:mixed|{SHARES}|version:1" for name in ("distinct1", "distinct2")}
 
     def score(self, outputs: Sequence[Output], rows: Sequence[Row]) -> dict[str, Floats]:
         """The share of each row: arrays of shape (rows,), float64."""

@@ -14,7 +14,7 @@ from seqeval.scheme import IOB2, Entities
 from harness.data.rows import Row
 from harness.errors import DataError
 from harness.metrics.metric import Metric, Output, Table
-from harness.statistics.jackknife import share_of_sums
+from harness.statistics.jackknife import SHARES, share_of_sums
 
 Floats = NDArray[np.float64]
 Found = set[tuple[int, str, int, int]]
@@ -37,7 +37,7 @@ class EntityScores(Metric):
         """Each score's name and its signature."""
         version = importlib.metadata.version("seqeval")
         names = ("entity_f1", "entity_precision", "entity_recall")
-        return {name: f"{name}|micro|mode:strict|scheme:IOB2|rows:jackknife|seqeval:{version}" for name in names}
+        return {name: f"{name}|micro|mode:strict|scheme:IOB2|{SHARES}|seqeval:{version}" for name in names}
 
     def score(self, outputs: Sequence[Output], rows: Sequence[Row]) -> dict[str, Floats]:
         """Score each output against its row's target: arrays of shape (rows,), float64, in percent points.

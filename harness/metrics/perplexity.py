@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.data.rows import Row
 from harness.errors import DataError
 from harness.metrics.metric import Metric, Output
-from harness.statistics.jackknife import share_of_sums
+from harness.statistics.jackknife import SHARES, share_of_sums
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class Perplexity(Metric):
     @property
     def signatures(self) -> dict[str, str]:
         """The score's name and its signature."""
-        return {"perplexity": "perplexity|per:token|rows:jackknife|version:1"}
+        return {"perplexity": f"perplexity|per:token|{SHARES}|version:1"}
 
     def score(self, outputs: Sequence[Output], rows: Sequence[Row]) -> dict[str, Floats]:
         """The share of each row: an array of shape (rows,), float64, no percent points.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.atomic import probe, whole_folder, write_whole
+from harness.atomic import locked, probe, whole_folder, write_whole
 from harness.baselines.store import name_seed
 from harness.data.rows import list_ledger
 from harness.errors import UsageError
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 DEFAULT_FOLDER = Path("runs")
 MOMENT = "%Y%m%dT%H%M%S.%fZ"
 """How the name of a run's folder begins."""
+NAMES = f"*Z-{'[0-9a-f]' * 8}"
+"""Which folders are those of runs."""
 
 
 def write_run(run: Run, runs: Path = DEFAULT_FOLDER, *, checks: tuple[CheckLine, ...] = ()) -> Path:
@@ -32,11 +36,31 @@ def write_run(run: Run, runs: Path = DEFAULT_FOLDER, *, checks: tuple[CheckLine,
     """
     folder = name_folder(place_inside(runs, run.experiment.name, "an experiment"), run.tuned.outputs_hash)
     account = give_account(run, checks)
-    with whole_folder(folder) as fresh:
+    with new_run(runs, folder) as fresh:
         write_evidence(run, account, fresh)
         write_reports(account, fresh)
     keep_out_of_git(runs)
     return folder
+
+
+@contextmanager
+def new_run(runs: Path, folder: Path) -> Iterator[Path]:
+    """Write into the yielded folder, which becomes that of the run.
+
+    One process at a time writes runs. So what lies half-written beside it was left by one that was killed, and goes.
+
+    Args:
+        runs: the folder of all experiments' runs.
+        folder: the run's.
+
+    Raises:
+        UsageError: the place cannot be written.
+    """
+    with locked(runs):
+        for left in folder.parent.glob(f".{NAMES}.new"):
+            shutil.rmtree(left, ignore_errors=True)
+        with whole_folder(folder) as fresh:
+            yield fresh
 
 
 def write_evidence(run: Run, account: Account, folder: Path) -> None:
@@ -58,7 +82,7 @@ def name_folder(runs: Path, outputs_hash: str) -> Path:
         outputs_hash: a hash of what was found.
     """
     moments = [datetime.now(UTC)]
-    for place in runs.glob(f"*Z-{'[0-9a-f]' * 8}"):
+    for place in runs.glob(NAMES):
         with suppress(ValueError, OverflowError):
             last = datetime.strptime(place.name.partition("-")[0], MOMENT).replace(tzinfo=UTC)
             moments.append(last + timedelta(microseconds=1))

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.statistics.flips import Alternative, Flips, draw_flips
-from harness.statistics.power import can_decide, detectable_effect, power_quantile, rows_needed
+from harness.statistics.power import are_alike, can_decide, detectable_effect, power_quantile, rows_needed
 from harness.statistics.seeds import Crossed, cross
 from harness.statistics.yes_no import mcnemar, score_interval, score_test
 
 Floats = NDArray[np.float64]
+FULL = 100.0
+"""How many points a row can move at most."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,7 +24,8 @@ class Evidence:
     """Paired deltas, tested together at one level.
 
     Rows are tested by sign flips over all metrics together. A metric of yes and no has McNemar's exact test and the
-    score interval. Where there are several seeds, what rows show must also survive the noise of the seeds.
+    score interval. Where all rows have one share of a score of a set, the interval leaves room for rows that have
+    another. Where there are several seeds, what rows show must also survive the noise of the seeds.
 
     Args:
         deltas: (rows, seeds, metrics) float64, candidate less the other, in the metric's unit.
@@ -30,6 +33,7 @@ class Evidence:
         level: the share of false alarms that is accepted, over all metrics together.
         flips: how many sign flips.
         points: for each metric how much one point is in its unit; 1 where nothing is said.
+        of_set: for each metric whether its deltas are of jackknife shares; none where nothing is said.
     """
 
     deltas: Floats
@@ -37,6 +41,7 @@ class Evidence:
     level: float
     flips: int
     points: tuple[float, ...] = ()
+    of_set: tuple[bool, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -74,7 +79,7 @@ class Evidence:
             shift: in points, is added to each delta first: 5 and "less" ask whether a metric fell by more than 5.
         """
         metrics = self.deltas.shape[2]
-        shifts = shift * np.array(self.points or (1.0,) * metrics)
+        shifts = shift * np.array(self._points)
         adjusted = [float(p) for p in self._drawn.p_values(alternative, shift=shifts)]
         for metric, crossed in enumerate(self.crossed):
             p = crossed.p_value(alternative, shift=float(shifts[metric]))
@@ -93,6 +98,8 @@ class Evidence:
         if metric in self._yes_no_metrics:
             return self._interval_of_yes_no(self.by_row[:, metric])
         low, high = self._drawn.interval(metric, self.level)
+        if self._hides_its_scatter(metric) and math.isfinite(low):
+            low, high = self._interval_of_rows_alike(metric)
         if self.crossed:
             crossed = self.crossed[metric]
             reach = crossed.reach(self.level / 2)
@@ -113,6 +120,10 @@ class Evidence:
         """How many rows would show ``effect`` with 80 % power; none where the seeds alone hide it."""
         if self.crossed and self._reach_of_power(replace(self.crossed[metric], row_error=0.0)) > effect:
             return None
+        full = FULL * self._points[metric]
+        if are_alike(self.by_row[:, metric]) and (self.yes_no[metric] or self._hides_its_scatter(metric)):
+            # So many that fewer of all rows than the effect takes can be others.
+            return math.ceil(math.log(self.level / 2) / math.log1p(-effect / full)) if effect < full else self.rows
         return rows_needed(self.by_row[:, metric], self.critical, effect, self.level)
 
     def _reach_of_power(self, crossed: Crossed) -> float:
@@ -126,6 +137,27 @@ class Evidence:
             return -math.inf, math.inf
         low, high = score_interval(deltas, self.level)
         return (low, high) if mcnemar(deltas, "two-sided") <= self.level else (min(low, 0.0), max(high, 0.0))
+
+    def _hides_its_scatter(self, metric: int) -> bool:
+        """Whether all rows have one share of a score of a set; other rows may score otherwise, and no flip shows it."""
+        return bool(self.of_set) and self.of_set[metric] and are_alike(self.by_row[:, metric])
+
+    def _interval_of_rows_alike(self, metric: int) -> tuple[float, float]:
+        """What the mean of all rows may be where those at hand are alike: a share of the others moves as far as can be.
+
+        Of which rows none was seen among n, they are fewer than ``1 - (level / 2)^(1 / n)`` of all.
+
+        Source: Hanley and Lippman-Hand 1983, "If Nothing Goes Wrong, Is Everything All Right?", JAMA 249.
+        """
+        seen = float(self.by_row[:, metric].mean())
+        unseen = -math.expm1(math.log(self.level / 2) / self.rows)
+        full = FULL * self._points[metric]
+        low, high = (seen + unseen * (end - seen) for end in (-full, full))
+        return min(low, seen), max(high, seen)
+
+    @cached_property
+    def _points(self) -> tuple[float, ...]:
+        return self.points or (1.0,) * int(self.deltas.shape[2])
 
     @cached_property
     def _drawn(self) -> Flips:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+SHARES = "rows:jackknife"
+"""What the signature of a score has where its rows carry shares."""
 
 
 def share_by_row(whole: float, without: Floats) -> Floats:

@@ -8,6 +8,8 @@ import statistics
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.statistics.flips import TIE
+
 POWER = 0.8
 """The power at which the smallest detectable effect is stated."""
 Floats = NDArray[np.float64]
@@ -23,10 +25,19 @@ def can_decide(rows: int, level: float) -> bool:
     return 2.0 ** (1 - rows) <= level
 
 
+def are_alike(deltas: Floats) -> bool:
+    """Whether all rows have one delta, which tells nothing of their spread.
+
+    Args:
+        deltas: (rows,) float64, at least one row.
+    """
+    return float(np.ptp(deltas)) <= TIE
+
+
 def detectable_effect(deltas: Floats, critical: float) -> tuple[float, ...]:
     """For each metric the smallest true mean delta that the test finds with 80 % power, in the metric's unit.
 
-    Infinite where the rows are too few, or where no row moved and so nothing is known of their spread.
+    Infinite where the rows are too few, or where all rows moved alike and so nothing is known of their spread.
 
     Args:
         deltas: (rows, metrics) float64.
@@ -40,8 +51,10 @@ def detectable_effect(deltas: Floats, critical: float) -> tuple[float, ...]:
         return (math.inf,) * int(deltas.shape[1])
     # z = sum / root of the sum of squares cannot pass sqrt(rows); t can.
     as_t = critical * math.sqrt((rows - 1) / (rows - critical**2))
-    effects = (float(column.std(ddof=1)) / math.sqrt(rows) * (as_t + power_quantile()) for column in deltas.T)
-    return tuple(effect if effect > 0 else math.inf for effect in effects)
+    return tuple(
+        math.inf if are_alike(column) else float(column.std(ddof=1)) / math.sqrt(rows) * (as_t + power_quantile())
+        for column in deltas.T
+    )
 
 
 def rows_needed(deltas: Floats, critical: float, effect: float, level: float) -> int:

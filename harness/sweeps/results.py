@@ -16,6 +16,7 @@ from harness.comparison import Comparison, compare
 from harness.config import GateSettings
 from harness.errors import HarnessError
 from harness.pairs import Pair, compare_scores
+from harness.statistics import SHARES
 from harness.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _describe_task(task: str, found: Sequence[Candidate], seeds: int) -> Facts:
     pairs: tuple[Pair, ...] = ()
     if count <= MOST_PAIRS:
         scores = {entry.name: entry.scores for entry in rivals}
-        pairs = compare_scores(scores, first.gate, falls=first.falls)
+        pairs = compare_scores(scores, first.gate, falls=first.falls, of_set=SHARES in first.comparable[1])
     _place(rivals, pairs, falls=first.falls)
     missing = len(found) - len(rivals)
     notes = [f"{count} pairs of candidates are more than the {MOST_PAIRS} that are tested together."] * (

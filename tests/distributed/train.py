@@ -28,7 +28,9 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     "lora": ("summarization-full", {"method": "lora"}),
     "causal": ("summarization-full", {"model.name": "tiny-llama"}),
     "tags": ("ner-full", {}),
+    "tags-in-parts": ("ner-full", {"head.decoder": "softmax", "training.accumulation": 2, "training.batch_size": 4}),
     "spans": ("question-answering-full", {}),
+    "spans-in-parts": ("question-answering-full", {"training.accumulation": 2, "training.batch_size": 4}),
     "classes": ("sentiment-full", {"head.class_weights": "balanced"}),
 }
 

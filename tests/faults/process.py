@@ -156,7 +156,7 @@ def read_evidence(run_folder: Path) -> dict[str, object]:
 
 def list_leftovers(folder: Path) -> list[str]:
     """What is in a folder that no finished run has any use for."""
-    wanted = {"out.txt", "err.txt", "runs/.gitignore"}
+    wanted = {"out.txt", "err.txt", "runs/.gitignore", "runs/.lock"}
     done = find_runs(folder)
     return [
         name

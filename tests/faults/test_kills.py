@@ -78,7 +78,7 @@ def test_killed_while_it_writes_leaves_no_torn_piece(
     kill(tmp_path, prepare)
     assert run(tmp_path).code in {0, 1, 3}
     assert [read_evidence(each) for each in find_runs(tmp_path)] == [read_evidence(undisturbed)]
-    assert not any(tmp_path.glob("runs/*/unfinished"))
+    assert list_leftovers(tmp_path) == []
     note(
         "kill -9 while writing", "SIGKILL in the middle of a piece or right behind it, of each kind", len(TORN) + 1,
         "what was being written is not there or whole; the same command ends bit-equal",

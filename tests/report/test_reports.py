@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from harness.arm import Arm
+from harness.atomic import locked
 from harness.baselines import Baseline
 from harness.config import Experiment
 from harness.errors import UsageError
@@ -192,6 +194,24 @@ def test_run_folder_is_whole_and_readable(better: Run, tmp_path: Path) -> None:
     assert Experiment.model_validate_json((first / "experiment.json").read_text(encoding="utf-8")) == better.experiment
     assert sorted(path.name for path in (tmp_path / "x").iterdir()) == [first.name, second.name]
     assert (tmp_path / ".gitignore").read_text(encoding="utf-8") == "*\n"
+
+
+def test_what_a_kill_left_half_written_goes_with_the_next_run(better: Run, tmp_path: Path) -> None:
+    """It stays while another process writes runs there, and goes behind that; other folders stay."""
+    home = tmp_path / better.experiment.name
+    left, other = home / ".20260101T000000.000000Z-0123abcd.new", home / ".own.new"
+    for folder in (left, other):
+        folder.mkdir(parents=True)
+        (folder / "verdict.json").write_text("{", encoding="utf-8")
+    with ThreadPoolExecutor() as pool:
+        with locked(tmp_path):
+            writing = pool.submit(write_run, better, tmp_path)
+            with pytest.raises(TimeoutError):
+                writing.result(timeout=1)
+            assert left.exists()
+        assert writing.result().is_dir()
+    assert not left.exists()
+    assert other.exists()
 
 
 def test_place_that_cannot_be_written_is_found_before_training(tmp_path: Path) -> None:

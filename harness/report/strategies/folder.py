@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.atomic import whole_folder
 from harness.fingerprint import hash_json
 from harness.report.account import write_text
-from harness.report.folder import keep_out_of_git, name_folder
+from harness.report.folder import keep_out_of_git, name_folder, new_run
 from harness.report.strategies.facts import describe_study
 from harness.report.strategies.markdown import write_study as write_markdown
 
@@ -35,7 +34,7 @@ def write_study(study: Study, runs: Path) -> Path:
     ]
     folder = name_folder(runs / study.multitask.name, hash_json(outputs))
     settings = study.multitask.model_dump_json(indent=2) + "\n"
-    with whole_folder(folder) as fresh:
+    with new_run(runs, folder) as fresh:
         write_text(fresh / "study.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
         write_text(fresh / "settings.json", settings)
         write_text(fresh / "report.md", write_markdown(facts))
