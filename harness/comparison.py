@@ -189,6 +189,14 @@ def say_power(comparison: Comparison, effect: float) -> str:
     return f"{seen}; to see {sought} would take about {max(entry for entry in needed if entry):,} rows"
 
 
+def align_metrics(metrics: Sequence[MetricDelta]) -> list[str]:
+    """A line for each metric, from what to what and by how much, with the numbers below one another."""
+    name = max((len(entry.metric) for entry in metrics), default=0)
+    return [
+        f"{entry.metric:{name}} {entry.against:8.2f} → {entry.candidate:8.2f}  {entry.delta:+9.2f}" for entry in metrics
+    ]
+
+
 def _weigh(pairs: Sequence[tuple[Arm, Arm]], names: tuple[str, ...], settings: GateSettings) -> Evidence:
     """The gains as (rows, seeds, metrics): candidate less the other, or the other way where less is better."""
     if not names:
