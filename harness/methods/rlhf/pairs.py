@@ -49,7 +49,7 @@ def read_pairs(path: Path) -> list[Pair]:
         DataError: the file cannot be read, or a cell is no text.
         ColumnError: a column is not there.
     """
-    pairs = []
+    pairs: list[Pair] = []
     for number, record in enumerate(read_records(path, DataSettings()), start=1):
         missing = [name for name in COLUMNS if name not in record]
         if missing:
