@@ -174,18 +174,27 @@ def say_power(comparison: Comparison, effect: float) -> str:
     """The first question, answered: can this many rows decide?"""
     evidence = comparison.evidence
     if not can_decide(evidence.rows, evidence.level):
-        return f"{evidence.rows} rows can decide nothing at a level of {evidence.level:g}"
+        return f"{evidence.rows} row{'s' * (evidence.rows != 1)} can decide nothing at a level of {evidence.level:g}"
     points = [entry.point for entry in comparison.metrics]
     worst = max((found / point for found, point in zip(evidence.detectable, points, strict=True)), default=math.inf)
     if not math.isfinite(worst):
         return _say_unknown(comparison)
     seen = f"{evidence.rows} rows show a difference of {worst:.2f} points or more in every metric"
+    sought = f"{effect:g} point{'s' * (effect != 1)}"
     if worst <= effect:
-        return f"{seen}: enough for {effect:g}"
+        return f"{seen}: enough to see {sought}"
     needed = [evidence.rows_needed(metric, effect * point) for metric, point in enumerate(points)]
     if None in needed:
-        return f"{seen}: for {effect:g}, {evidence.seeds} seeds are too few, however many rows there are"
-    return f"{seen}: for {effect:g} it takes about {max(entry for entry in needed if entry):,}"
+        return f"{seen}; to see {sought}, {evidence.seeds} seeds are too few, however many rows there are"
+    return f"{seen}; to see {sought} would take about {max(entry for entry in needed if entry):,} rows"
+
+
+def align_metrics(metrics: Sequence[MetricDelta]) -> list[str]:
+    """A line for each metric, from what to what and by how much, with the numbers below one another."""
+    name = max((len(entry.metric) for entry in metrics), default=0)
+    return [
+        f"{entry.metric:{name}} {entry.against:8.2f} → {entry.candidate:8.2f}  {entry.delta:+9.2f}" for entry in metrics
+    ]
 
 
 def _say_unknown(comparison: Comparison) -> str:

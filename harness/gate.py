@@ -202,7 +202,10 @@ def first_question(experiment: Experiment, baseline: Baseline | None) -> str:
     """
     rows, level = experiment.data.eval_rows, experiment.gate.level
     if not can_decide(rows, level):
-        return f"{rows} rows can decide nothing at a level of {level:g}: whatever is trained, no verdict can come of it"
+        return (
+            f"{rows} row{'s' * (rows != 1)} can decide nothing at a level of {level:g}: "
+            "whatever is trained, no verdict can come of it"
+        )
     if baseline is None or len(baseline.base.rows) != rows:
         return f"{rows} rows can decide; how small a difference they show is known when they are scored"
     stored = compare(baseline.tuned, baseline.base, experiment.gate, title="stored tuned vs stored base")

@@ -115,4 +115,4 @@ def _too_few(comparison: Comparison, entry: MetricDelta, bound: float, settings:
     told = f"{effect:.2f} {'%' if entry.relative else 'points'}"
     if needed is None:
         return f"{comparison.seeds} seeds are too few: their noise hides {told}, however many rows"
-    return f"{comparison.rows} rows are too few: to see {told} takes about {needed:,}"
+    return f"{comparison.rows} rows are too few: to see {told} would take about {needed:,} rows"

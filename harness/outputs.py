@@ -55,7 +55,7 @@ def find_outputs(progress: Progress, rows: int) -> Iterator[Output]:
             yield output
         age = say_age(place)
     if count:
-        progress.say(f"outputs go on from row {count} of {rows} ({age})")
+        progress.say(f"outputs of {count} of {rows} rows are there ({age})")
 
 
 def write_outputs(place: Path, outputs: Iterable[Output]) -> None:

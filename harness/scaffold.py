@@ -1,4 +1,4 @@
-"""The files with which a project starts: settings, tests, a place for baselines, a workflow, a tox environment."""
+"""The files with which a project starts: settings, tests, a place for baselines, what CI, tox and git read."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ FILES = {
     "baselines/README.md": "baselines.md.in",
     ".github/workflows/fine-tuning.yml": "workflow.yml.in",
     "tox.ini": "tox.ini.in",
+    ".gitignore": "gitignore.in",
 }
 """Place in the project to template."""
+IGNORED = ".gitignore"
+"""The one file that most folders have already: it stays as it is, and stops nothing."""
 
 
 def write_project(folder: Path, *, name: str | None = None) -> list[Path]:
-    """Write every file, or none where one of them is there already.
+    """Write every file, or none where one of them is there already; only a ``.gitignore`` may be.
 
     Args:
         folder: the project's folder; it is made where there is none.
@@ -33,7 +36,11 @@ def write_project(folder: Path, *, name: str | None = None) -> list[Path]:
     Raises:
         UsageError: a file is in the way, or the folder cannot be written.
     """
-    targets = {folder / place: template for place, template in FILES.items()}
+    targets = {
+        folder / place: template
+        for place, template in FILES.items()
+        if place != IGNORED or not os.path.lexists(folder / IGNORED)
+    }
     in_the_way = [str(path) for path in _occupied(folder, targets)]
     if in_the_way:
         raise UsageError(

@@ -131,6 +131,22 @@ def test_examples_of_recipes_are_sound() -> None:
     assert {"python", "yaml", "bash", "toml"} == {language for language, _ in blocks}
 
 
+STRATEGY = re.compile(r"harness run --strategy \w+ --tasks (\S+)(?: --model (\S+))?")
+
+
+@pytest.mark.parametrize("name", ["recipes.md", "strategies/README.md"])
+def test_tasks_that_are_named_together_fit_one_model(name: str) -> None:
+    """Each command for several tasks names some that its model can be put to."""
+    from harness.cli.strategies import choose_multitask  # noqa: PLC0415 - it loads torch
+    from harness.sweeps.bench import find_clash  # noqa: PLC0415
+
+    commands = STRATEGY.findall((DOCS / name).read_text(encoding="utf-8"))
+    assert commands
+    for tasks, model in commands:
+        series = choose_multitask(None, tasks, model or None).override({"model.name": model} if model else {})
+        assert [find_clash(task) for task in series.tasks] == [None] * len(tasks.split(","))
+
+
 def test_own_training_function_of_the_recipes_learns(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recipe's own lines train a copy, and the run ends with a verdict."""
     from tests.small import small_experiment  # noqa: PLC0415 - it loads torch

@@ -325,19 +325,21 @@ def test_seeds_are_compared_with_as_many_or_with_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "spread", "said"),
+    ("rows", "spread", "effect", "said"),
     [
-        (4, 1, "4 rows can decide nothing at a level of 0.05"),
-        (200, 1, "enough for 2"),
-        (20, 30, "for 2 it takes about"),
+        (1, 1, 2.0, r"1 row can decide nothing at a level of 0\.05"),
+        (4, 1, 2.0, r"4 rows can decide nothing at a level of 0\.05"),
+        (200, 1, 2.0, r"200 rows show a difference of \S+ points or more in every metric: enough to see 2 points"),
+        (20, 30, 2.0, r"20 rows show a .* metric; to see 2 points would take about 998 rows"),
+        (20, 30, 1.0, r"20 rows show a .* metric; to see 1 point would take about [1-9],\d{3} rows"),
     ],
 )
-def test_first_question_is_answered(rows: int, spread: float, said: str) -> None:
-    """Whether so many rows can decide, and how many could."""
+def test_first_question_is_answered(rows: int, spread: float, effect: float, said: str) -> None:
+    """Whether so many rows can decide, and how many could: a whole sentence, one point or more."""
     comparison = compare(
         noisy(0, spread=spread, rows=rows, seed=2), noisy(0, spread=spread, rows=rows, seed=1), SETTINGS, title="t"
     )
-    assert said in say_power(comparison, 2.0)
+    assert re.fullmatch(said, say_power(comparison, effect))
 
 
 @pytest.mark.parametrize("sentence", ["every check must pass", "speed may not fall under 0.8 of the reference"])

@@ -149,7 +149,7 @@ def test_outputs_go_on_behind_the_last_whole_part(tmp_path: Path, killed: int) -
     made = predict_in_parts(predict, rows, rows, make(tmp_path, said))  # type: ignore[arg-type]
     assert repr(list(made)) == repr(wanted)
     assert asked == rows
-    assert said == [f"outputs go on from row {killed * PART} of {len(rows)} (kept 0 s ago)"] * bool(killed)
+    assert said == [f"outputs of {killed * PART} of {len(rows)} rows are there (kept 0 s ago)"] * bool(killed)
 
 
 def test_a_second_process_keeps_nothing(tmp_path: Path) -> None:

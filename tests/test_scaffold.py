@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from harness.config import load_experiment, parse_experiment
 from harness.errors import UsageError
 from harness.requirements import parse_requirement
-from harness.scaffold import FILES, name_after, write_project
+from harness.scaffold import FILES, IGNORED, name_after, write_project
 from tests.test_cli import call
 
 BIN = Path(sys.executable).parent
 
 
 def test_files_say_what_they_should(tmp_path: Path) -> None:
-    """Five files; the settings load under the folder's name, and every requirement is understood."""
+    """Six files; the settings load under the folder's name, and every requirement is understood."""
     folder = tmp_path / "my summaries"
     assert sorted(path.relative_to(folder).as_posix() for path in write_project(folder)) == sorted(FILES)
     experiment = load_experiment(str(folder / "harness.toml"))
@@ -49,7 +49,7 @@ def test_workflow_and_tox_run_the_tests(tmp_path: Path) -> None:
     assert "finetune-harness" in settings["testenv:finetune"]["deps"].split()
 
 
-@pytest.mark.parametrize("place", [*FILES, "tests", ".github/workflows"])
+@pytest.mark.parametrize("place", [*(place for place in FILES if place != IGNORED), "tests", ".github/workflows"])
 def test_nothing_is_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:
@@ -63,6 +63,57 @@ def test_nothing_is_overwritten(
     assert place in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
     assert path.read_text(encoding="utf-8") == "mine"
+
+
+def test_git_keeps_baselines_and_leaves_out_runs(tmp_path: Path) -> None:
+    """Under the new .gitignore git sees the stored arms, and neither runs nor what Python and the lock leave behind."""
+    write_project(tmp_path)
+    project = Project(tmp_path)
+    for place in (
+        "runs/proj/1/report.md",
+        "baselines/proj/base/rows.jsonl",
+        "baselines/.lock",
+        "tests/__pycache__/a.pyc",
+    ):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text("", encoding="utf-8")
+    code, output = project.run("git init -q && git add . && git ls-files")
+    assert code == 0, output
+    assert sorted(output.split()) == sorted([*FILES, "baselines/proj/base/rows.jsonl"])
+
+
+def test_a_gitignore_of_ones_own_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Most repositories have one: it is left as it is, the other files are written, and the lines to add are said."""
+    (tmp_path / IGNORED).write_text("*.log\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "init") == 0
+    said = capsys.readouterr().out
+    assert (tmp_path / IGNORED).read_text(encoding="utf-8") == "*.log\n"
+    assert "Left as it is: .gitignore; it should leave out runs/, and keep baselines/" in said
+    assert f"Written: {IGNORED}" not in said
+    assert all((tmp_path / place).is_file() for place in FILES)
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_next_steps_fit_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, missing: bool
+) -> None:
+    """Into another folder, without git or without pytest: there is a line for each, and none for what is there."""
+    monkeypatch.chdir(tmp_path)
+    if missing:
+        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    else:
+        (tmp_path / ".git").mkdir()
+    assert call(monkeypatch, "init", *["my project"] * missing) == 0
+    said = capsys.readouterr().out
+    for command in ("cd 'my project'", "pip install pytest", "git init"):
+        assert (f"\n  {command} " in said) is missing, command
+    assert [line.split("  ")[1] for line in said.splitlines() if line.startswith("  ")][-6:] == [
+        "edit harness.toml", "harness run", "pytest", "git add . && git commit", "pytest --harness-update-baselines",
+        "git add baselines && git commit",
+    ]  # fmt: skip
 
 
 def test_failure_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +209,7 @@ def test_project_is_green_then_red_when_spoiled_then_green_when_updated(tmp_path
     assert code == 0, output
     assert "6 passed" in output
     assert (project.folder / "runs" / "junit.xml").is_file()
-    assert project.run("git status --porcelain --untracked-files=all -- . ':!*__pycache__*'") == (0, "")
+    assert project.run("git status --porcelain --untracked-files=all") == (0, "")
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.arm import Arm
 from harness.baselines.store import Baseline
-from harness.comparison import Comparison, compare
+from harness.comparison import Comparison, align_metrics, compare
 from harness.config import GateSettings
 from harness.printable import printable
 
@@ -68,8 +68,8 @@ def say_review(found: Review) -> list[str]:
     if comparison.metrics:
         lines[0] += f"; {comparison.changed} of {comparison.rows} outputs changed"
     lines += [
-        f"  {entry.metric:12} {entry.against:7.2f} → {entry.candidate:7.2f}  {entry.delta:+7.2f}  p {entry.p:.4f}"
-        for entry in comparison.metrics
+        f"  {moved}  p {entry.p:.4f}"
+        for entry, moved in zip(comparison.metrics, align_metrics(comparison.metrics), strict=True)
     ]
     lines += [f"  changed since: {', '.join(comparison.circumstances)}"] * bool(comparison.circumstances)
     for row in found.moved:

@@ -1,17 +1,21 @@
-"""A session of measurements as a table, the same one on a terminal and on the page."""
+"""A session of measurements as a table, with the same numbers on a terminal and on the page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from harness.benchmark.record import Record
 from harness.metrics.metric import Table
 
+_T = TypeVar("_T")
+
 TITLES = ("engine", "batch", "beams", "dtype", "source", "tokens/s", "times", "ms/step", "first token, ms", "rows/s",
           "memory, MB", "roofline", "equal")  # fmt: skip
-WIDE = ("dtype", "source", "ms/step", "first token, ms", "rows/s", "memory, MB")
-"""Columns that 80 characters have no room for."""
+KEYS = TITLES.index("tokens/s")
+"""How many columns say what a line is."""
+SHARED = {"dtype": "{}", "source": "source {}"}
+"""Columns that a title can say as well, where all lines have the same, and how it does."""
 
 
 def tabulate_session(record: Record) -> Table:
@@ -19,6 +23,21 @@ def tabulate_session(record: Record) -> Table:
     entries = sorted(record["results"], key=_case)
     title = f"{record['model']} on {record['environment']['device']}"
     return Table(title=title, columns=TITLES, rows=tuple(map(_fill, entries)))
+
+
+def shorten(table: Table) -> tuple[Table, int]:
+    """The table for a terminal: what is the same in every line stands in its title; and how many columns are keys."""
+    shared = {
+        place: said.format(table.rows[0][place])
+        for place, said in ((table.columns.index(column), said) for column, said in SHARED.items())
+        if len({line[place] for line in table.rows}) == 1
+    }
+
+    def keep(cells: Sequence[_T]) -> tuple[_T, ...]:
+        return tuple(cell for place, cell in enumerate(cells) if place not in shared)
+
+    title = ", ".join((table.title, *shared.values()))
+    return Table(title=title, columns=keep(table.columns), rows=tuple(map(keep, table.rows))), KEYS - len(shared)
 
 
 def _case(entry: Mapping[str, Any]) -> tuple[Any, ...]:

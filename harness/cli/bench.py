@@ -12,8 +12,8 @@ import click
 from harness.cli.say import say
 from harness.errors import SettingsError
 
-ROOM = 176
-"""Columns of characters that the whole table has room in."""
+ROOM = 1000
+"""Columns of characters in which a table has all the room that it wants."""
 
 
 @click.command("bench")
@@ -101,14 +101,14 @@ def bench_command(
 
 
 def show(record: dict[str, Any]) -> None:
-    """Print a session as a table; on a narrow terminal without some columns, which ``--json`` has."""
+    """Print a session as a table; what is no terminal, as a file, has room for each case in one line."""
     from rich.console import Console
 
-    from harness.benchmark.table import WIDE, tabulate_session
+    from harness.benchmark.table import shorten, tabulate_session
     from harness.report.drawing import draw_table
 
     console = Console(width=None if sys.stdout.isatty() else ROOM)
-    table = tabulate_session(record)
-    console.print(draw_table(table, console, without=() if console.width >= ROOM else WIDE))
+    table, keys = shorten(tabulate_session(record))
+    console.print(draw_table(table, console, keys=keys))
     say(f"{record['environment']['threads']} threads; copies at {record['bandwidth'] / 1e9:.1f} GB/s; medians of "
         "rounds taken in turns")  # fmt: skip

@@ -9,7 +9,7 @@ import click
 from harness.arm import Arm
 from harness.cli.number import NumberRange
 from harness.cli.say import say
-from harness.comparison import compare, say_power
+from harness.comparison import align_metrics, compare, say_power
 from harness.config import GateSettings
 from harness.gate import OUTCOME_CODES
 
@@ -47,11 +47,8 @@ def compare_command(
         say(f"  different {difference}")
     if found.metrics:
         say(f"  {say_power(found, smallest_effect)}; {found.changed} outputs changed")
-    for entry in found.metrics:
-        say(
-            f"  {entry.metric:12} {entry.against:7.2f} → {entry.candidate:7.2f}  {entry.delta:+7.2f}  "
-            f"({entry.low:.2f} to {entry.high:.2f})  p {entry.p:.4f}, of a loss {entry.p_worse:.4f}"
-        )
+    for entry, moved in zip(found.metrics, align_metrics(found.metrics), strict=True):
+        say(f"  {moved}  ({entry.low:.2f} to {entry.high:.2f})  p {entry.p:.4f}, of a loss {entry.p_worse:.4f}")
     if found.circumstances:
         say(f"  also different: {', '.join(found.circumstances)}")
     context.exit(OUTCOME_CODES[found.outcome])

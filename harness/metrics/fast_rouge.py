@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cpdist
-from rouge_score.tokenizers import DefaultTokenizer
 
 KINDS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 BITS = 21
@@ -40,6 +39,8 @@ class Alphabet(dict[str, str]):
     """
 
     def __init__(self, *, stemmer: bool) -> None:
+        from rouge_score.tokenizers import DefaultTokenizer  # noqa: PLC0415 - it loads NLTK, which takes seconds
+
         super().__init__()
         self._tokenizer = DefaultTokenizer(stemmer)
         self._characters: dict[str, str] = {}

@@ -11,7 +11,6 @@ from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
-from rouge_score.rouge_scorer import RougeScorer
 
 from harness.data.rows import Row
 from harness.metrics.fast_rouge import KINDS, Alphabet, score_pairs
@@ -73,6 +72,8 @@ class Rouge(Metric):
         return best
 
     def _measure_by_library(self, texts: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        from rouge_score.rouge_scorer import RougeScorer  # noqa: PLC0415 - it loads NLTK, which takes seconds
+
         scorer = RougeScorer(list(KINDS), use_stemmer=self.stemmer)
         found = [scorer.score_multi(targets, text) for text, targets in zip(texts, references, strict=True)]
         return np.array([[scores[kind].fmeasure for kind in KINDS] for scores in found])

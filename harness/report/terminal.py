@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from harness.comparison import Outcome
 from harness.gate import Status
+from harness.metrics.metric import Table
 from harness.printable import printable_all
+from harness.report.drawing import draw_table
 from harness.report.facts import describe_run
 from harness.report.tables import Shown, list_method_tables
 from harness.report.wording import MARKS, column_titles, metric_cells, say_stored, say_training, what_to_do
@@ -31,7 +31,7 @@ STATUS_STYLES: dict[str, str] = {Status.HOLDS: "green", Status.UNDECIDED: "yello
 
 def print_run(run: Run, console: Console) -> None:
     """Print headline, table, requirements and the next step."""
-    console.print(render_facts(describe_run(run)))
+    console.print(render_facts(describe_run(run), console))
 
 
 def say_run(run: Run, width: int = 80) -> str:
@@ -41,8 +41,8 @@ def say_run(run: Run, width: int = 80) -> str:
     return text.getvalue()
 
 
-def render_facts(facts: Facts) -> RenderableType:
-    """Headline, table, requirements and the next step."""
+def render_facts(facts: Facts, console: Console) -> RenderableType:
+    """Headline, table, requirements and the next step, in as many columns as the console has."""
     facts = printable_all(facts)
     comparison, *stored = facts["comparisons"]
     headline = Text.assemble(
@@ -51,14 +51,9 @@ def render_facts(facts: Facts) -> RenderableType:
         (facts["outcome"].upper(), OUTCOME_STYLES.get(facts["outcome"], "bold yellow")),
         f"   tuned vs base, {comparison['rows']} rows, paired",
     )
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in column_titles(facts["level"]):
-        # Where the place is short, a name takes several lines; a number stays whole.
-        name = column == "metric"
-        table.add_column(column, justify="left" if name else "right", no_wrap=not name, overflow="fold")
-    for entry in comparison["metrics"]:
-        table.add_row(*map(Text, metric_cells(entry)))
-    beside = [show_table(shown) for shown in list_method_tables(facts)]
+    lines = tuple(map(metric_cells, comparison["metrics"]))
+    scores = draw_table(Table(title="", columns=column_titles(facts["level"]), rows=lines), console, title=False)
+    beside = [draw_table(_take_texts(shown), console) for shown in list_method_tables(facts)]
     warned = [Text(f"! {warning}", style="bold yellow") for warning in facts.get("warnings", ())]
     took = [Text(f"· {sentence}", style="dim") for sentence in say_training(facts["training"])]
     known = [Text(f"· {say_stored(other)}", style="dim") for other in stored]
@@ -70,14 +65,10 @@ def render_facts(facts: Facts) -> RenderableType:
         )
         for found in facts["requirements"]
     ]
-    return Group(headline, table, *beside, *warned, *took, *known, *findings, Text(what_to_do(facts)))
+    return Group(headline, scores, *beside, *warned, *took, *known, *findings, Text(what_to_do(facts)))
 
 
-def show_table(shown: Shown) -> Table:
-    """A table of the method under its title."""
-    table = Table(title=Text(shown.role), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, column in enumerate(shown.columns):
-        table.add_column(column, justify="right" if place else "left")
-    for line in shown.lines:
-        table.add_row(*(Text(cell.text) for cell in line))
-    return table
+def _take_texts(shown: Shown) -> Table:
+    """A table of the method as texts alone."""
+    rows = tuple(tuple(cell.text for cell in line) for line in shown.lines)
+    return Table(title=shown.role, columns=shown.columns, rows=rows)

@@ -114,7 +114,9 @@ def _too_few(found: Measure, effect: float) -> str:
     needed = found.evidence.rows_needed(0, effect)
     if needed is None:
         return f"{found.evidence.seeds} seeds are too few: their noise hides {effect:.2f} points"
-    return f"{found.evidence.rows} rows are too few: to see {effect:.2f} points takes about {needed:,} over all tasks"
+    return (
+        f"{found.evidence.rows} rows are too few: to see {effect:.2f} points would take about {needed:,} over all tasks"
+    )
 
 
 def _say_each(values: Sequence[float]) -> str:

@@ -88,7 +88,7 @@ def _read_list(cells: Cells, column: str) -> tuple[str, ...]:
     odd = next((place for place, text in enumerate(value) if text is None or text.split() != [text]), None)
     if odd is not None:
         raise cells.error(
-            f'column "{column}" holds {value[odd]!r:.60} at place {odd}.',
+            f'column "{column}" holds {value[odd]!r:.60} in place {odd + 1}.',
             why="Words and tags are counted at blanks: none may be empty or hold white space.",
             fix="Drop it together with its tag, or split it into words with a tag each.",
         )
@@ -106,7 +106,7 @@ def _require_legal(cells: Cells, words: Sequence[str], tags: Sequence[str]) -> N
         return
     wrong = next((place for place, tag in enumerate(tags) if not TAG.fullmatch(tag)), find_break(tags) or 0)
     before = f" behind {tags[wrong - 1]}" if wrong else " at the start"
-    shown = f'the tag of word {wrong} ("{words[wrong]:.40}") is {tags[wrong]}{before}'
+    shown = f'the tag of word {wrong + 1} ("{words[wrong]:.40}") is {tags[wrong]}{before}'
     if scheme is None:
         raise cells.error(
             f"{shown}; in scheme IOB2 tags are O, B-TYPE and I-TYPE, and I-TYPE goes on with B-TYPE or I-TYPE.",

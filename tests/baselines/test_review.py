@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.baselines import Baseline, review, say_review
+from harness.comparison import align_metrics, compare
 from harness.config import GateSettings
 from tests.arms import make_arm
 
@@ -30,7 +31,7 @@ def test_scores_and_the_rows_that_moved_most_are_shown() -> None:
     assert [row.delta for row in tuned.moved] == [-30, -20, -10, 10, 20, 30]
     assert (tuned.moved[0].stored, tuned.moved[0].new) == ("old 0", "new 0")
     text = "\n".join(say_review(tuned))
-    for part in ("8 of 20 outputs changed", "50.00 →   50.00", "rouge1 -30.00", "stored: old 0", "torch 2.12 → 2.13"):
+    for part in ("8 of 20 outputs changed", "50.00 →    50.00", "rouge1 -30.00", "stored: old 0", "torch 2.12 → 2.13"):
         assert part in text
     assert "old 3" not in text
     assert "identical" in say_review(base)[0]
@@ -65,3 +66,12 @@ def test_control_characters_cannot_rule_the_terminal() -> None:
     lines = say_review(review(stored, new, SETTINGS)[1])
     assert all(line.isprintable() for line in lines)
     assert max(map(len, lines)) < 350
+
+
+def test_numbers_stand_below_one_another() -> None:
+    """However long the names of metrics are, and however large their scores."""
+    names = {"f1": 1.0, "perplexity": 10_008.0, "facts_invented": 50.0}
+    base, tuned = (make_arm({name: [score + more] * 10 for name, score in names.items()}) for more in (0, 30))
+    lines = align_metrics(compare(tuned, base, SETTINGS, title="t").metrics)
+    assert [line.split()[0] for line in lines] == list(names)
+    assert len({line.index("→") for line in lines}) == len({len(line) for line in lines}) == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from harness.benchmark.measure import Timed, measure_case
 from harness.benchmark.page import step_bytes, write_page
 from harness.benchmark.record import judge, make_record, place, store
 from harness.benchmark.roofline import Shape, measure_bandwidth, read_shape
-from harness.cli.bench import bench_command
+from harness.benchmark.table import tabulate_session
+from harness.cli.bench import bench_command, show
 from harness.errors import BaselineError, SettingsError, UsageError
 from harness.models.loading import LoadedModel
 from harness.requirements import Status
@@ -136,6 +139,47 @@ def test_page_knows_the_bytes_of_a_step(stored: tuple[Path, dict[str, Any]]) -> 
     assert [step_bytes(record, entry) for entry in record["results"]] == pytest.approx([moved, moved])
     with pytest.raises(UsageError, match="holds no session"):
         write_page(stored[0] / "empty", stored[0] / "page.md")
+
+
+def make_session(sources: tuple[int, ...]) -> dict[str, Any]:
+    """A session with the widest names and numbers that are likely."""
+    timed = [
+        replace(
+            make_timed(engine, (0.0123,) * 7, (12.34,) * 7),
+            first=(0.0045,) * 7,
+            case=replace(CASE, source_length=source),
+        )
+        for source in sources
+        for engine in ("transformers", "ctranslate2")
+    ]
+    return make_record("tiny-t5", timed, 1e10)
+
+
+@pytest.mark.parametrize(("sources", "parts"), [((512,), 3), ((64, 512), 4)])
+def test_a_narrow_terminal_shows_every_number(
+    sources: tuple[int, ...], parts: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In 80 columns no line is wider, no name parted, and every number of the page is there."""
+    record = make_session(sources)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")  # 80 columns, no colours
+    show(record)
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    for line in tabulate_session(record).rows:
+        assert all(text.count(str(cell)) for cell in line)
+        assert len(re.findall(rf"^ {line[0]} ", text, re.MULTILINE)) == parts * len(sources)
+
+
+def test_a_file_has_the_whole_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no terminal gets one line for each case, with all numbers; what all cases share stands in the title."""
+    record = make_session((512,))
+    show(record)
+    title, *lines = capsys.readouterr().out.splitlines()
+    assert title == f"tiny-t5 on {record['environment']['device']}, float32, source 512"
+    for line in tabulate_session(record).rows:
+        (shown,) = [" ".join(each.split()) for each in lines if each.startswith(f" {line[0]} ")]
+        assert shown == " ".join(map(str, (*line[:3], *line[5:])))
 
 
 def test_auto_is_nothing_to_time() -> None:

@@ -11,6 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from harness.arm import MANIFEST_FILE, ROWS_FILE, Arm
 from harness.baselines import Baseline, find_orphans, list_baselines, read_baseline, review, say_review, store_baseline
 from harness.baselines.approval import APPROVAL_FILE
@@ -141,7 +143,7 @@ def use_run_folder(folder: Path, data: bytes) -> None:
     account = read_account(folder)
     with as_written(folder):
         write_markdown(account)
-        render_facts(account.facts)
+        render_facts(account.facts, Console())
         if sum(data) % 32 == 0:
             write_html(account)
 

@@ -101,7 +101,7 @@ def test_the_library_scores_where_this_is_unsure(monkeypatch: pytest.MonkeyPatch
             asked.append(prediction)
             return super().score_multi(targets, prediction)
 
-    monkeypatch.setattr(rouge, "RougeScorer", Watched)
+    monkeypatch.setattr("rouge_score.rouge_scorer.RougeScorer", Watched)
     outputs, rows = [Output(text="the cats sat")], [Row(id="1", input="", target="a cat sat", references=("a", "cat"))]
     expected = Rouge().score(outputs, rows)
     assert asked == []

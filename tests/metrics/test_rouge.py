@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -116,3 +118,11 @@ def test_texts_and_references_go_in_pairs() -> None:
     """Three texts with two references are refused, not cut."""
     with pytest.raises(DataError, match="3 texts, and references for 2"):
         score_texts(ROUGE, ["a", "b", "c"], [["a"], ["b"]])
+
+
+def test_nltk_waits_until_something_is_scored() -> None:
+    """Who only asks what scores there are, as a sweep that is done, waits for no NLTK, which takes seconds to load."""
+    asks = "from harness.metrics import METRICS; assert METRICS['rouge'].signatures"
+    code = f"import sys; {asks}; print('nltk' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]

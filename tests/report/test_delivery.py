@@ -61,7 +61,7 @@ def test_table_fits_eighty_columns_and_cuts_no_number(
     facts = describe_run(make_run([1.0, 2.0, 3.0], [5.0, 6.0, 8.0]))
     facts["comparisons"][0]["metrics"] = [{"metric": name, **entry} for name in names]
     console = Console(file=io.StringIO(), width=80, no_color=True)
-    console.print(render_facts(facts))
+    console.print(render_facts(facts, console))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     assert max(map(len, text.splitlines())) <= 80
     for number in (

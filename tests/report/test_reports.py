@@ -27,7 +27,7 @@ from harness.report.facts import describe_run
 from harness.report.folder import require_writable, write_run
 from harness.report.html import write_html
 from harness.report.markdown import write_markdown
-from harness.report.terminal import print_run
+from harness.report.terminal import print_run, render_facts
 from harness.report.wording import say_headline
 from harness.requirements import parse_requirement
 from harness.tuning import Cost
@@ -58,6 +58,17 @@ def test_terminal_says_headline_table_requirements_and_next_step(better: Run) ->
     ]
     assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_terminal_keeps_names_and_numbers_whole(better: Run) -> None:
+    """The longest name with the widest numbers has one line in 80 columns."""
+    facts = describe_run(better)
+    (entry,) = facts["comparisons"][0]["metrics"]
+    wide = {**entry, "metric": "facts_invented", "delta": -76.97, "interval": [-81.98, -72.1]}
+    facts["comparisons"][0]["metrics"] = [wide]
+    console = Console(file=io.StringIO(), width=80, no_color=True)
+    console.print(render_facts(facts, console))
+    assert re.search(r"^ facts_invented .* -76\.97 .* -81\.98 … -72\.10 .*$", console.file.getvalue(), re.MULTILINE)  # type: ignore[attr-defined]
 
 
 def test_every_report_says_what_training_took(better: Run) -> None:

@@ -40,7 +40,7 @@ def read_json(path: Path, settings: DataSettings) -> Iterator[Record]:
     records = content.get("data") if isinstance(content, dict) else content
     if not isinstance(records, list):
         raise DataError(f"{path} holds no list of records but {_describe(content)}.", fix=LAYOUTS)
-    for number, record in enumerate(records):
+    for number, record in enumerate(records, start=1):
         if not isinstance(record, Mapping):
             raise DataError(f"{path}, item {number} is no object but {record!r:.60}.", fix=LAYOUTS)
         if "paragraphs" in record:
@@ -50,10 +50,10 @@ def read_json(path: Path, settings: DataSettings) -> Iterator[Record]:
 
 
 def _read_article(article: Mapping[str, Any], *, where: str) -> Iterator[Record]:
-    for number, paragraph in enumerate(_get(article, "paragraphs", list, where)):
+    for number, paragraph in enumerate(_get(article, "paragraphs", list, where), start=1):
         place = f"{where}, paragraph {number}"
         context = _get(paragraph, "context", str, place)
-        for count, question in enumerate(_get(paragraph, "qas", list, place)):
+        for count, question in enumerate(_get(paragraph, "qas", list, place), start=1):
             spot = f"{place}, question {count}"
             told = not (isinstance(question, Mapping) and question.get("is_impossible"))
             answers = _get(question, "answers", list, spot) if told else []

@@ -49,8 +49,8 @@ def read_pairs(path: Path) -> list[Pair]:
         DataError: the file cannot be read, or a cell is no text.
         ColumnError: a column is not there.
     """
-    pairs = []
-    for number, record in enumerate(read_records(path, DataSettings())):
+    pairs: list[Pair] = []
+    for number, record in enumerate(read_records(path, DataSettings()), start=1):
         missing = [name for name in COLUMNS if name not in record]
         if missing:
             raise ColumnError(
@@ -62,7 +62,7 @@ def read_pairs(path: Path) -> list[Pair]:
         if odd or chosen == rejected:
             seen = f"{' and '.join(odd)} is no text" if odd else "two equal answers"
             raise DataError(f"Pair {number} of {path} has {seen}.", fix="Give two different texts, or drop the pair.")
-        pairs.append(Pair(row=Row(id=f"pair-{number}", input=prompt, target=chosen), rejected=rejected))
+        pairs.append(Pair(row=Row(id=f"pair-{len(pairs)}", input=prompt, target=chosen), rejected=rejected))
     return pairs
 
 

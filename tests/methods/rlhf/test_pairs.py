@@ -45,7 +45,7 @@ def test_files_of_pairs_are_read(tmp_path: Path) -> None:
 def test_pairs_that_teach_nothing_are_refused(tmp_path: Path, line: str, error: type[Exception], said: str) -> None:
     """The pair and what is wrong with it are named."""
     (tmp_path / "pairs.jsonl").write_text(line + "\n", encoding="utf-8")
-    with pytest.raises(error, match=f"Pair 0 of .*{said}"):
+    with pytest.raises(error, match=f"Pair 1 of .*{said}"):
         read_pairs(tmp_path / "pairs.jsonl")
 
 
