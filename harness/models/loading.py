@@ -21,6 +21,7 @@ from harness.models.soundness import (
     require_ends,
     require_finite,
     require_fitting_tokenizer,
+    require_limit,
     require_padding,
 )
 from harness.models.tagger import AutoCrfTagger
@@ -100,6 +101,7 @@ def load_model(settings: ModelSettings, *, auto_class: str, head: Head | None = 
         ) from error
     fresh = 0 if head is None else _draw_missing(model, report, head)
     require_complete(settings.name, report)
+    require_limit(settings.name, tokenizer)
     require_fitting_tokenizer(settings.name, model, tokenizer)
     if head is None:
         require_ends(settings.name, model, tokenizer)

@@ -46,6 +46,21 @@ def require_fitting_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreT
         )
 
 
+def require_limit(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """The longest input is a number.
+
+    Raises:
+        ModelError: it is something else.
+    """
+    limit = tokenizer.model_max_length
+    if isinstance(limit, bool) or not isinstance(limit, int | float):
+        raise ModelError(
+            f'The tokenizer of "{name}" has model_max_length = {limit!r:.60}, which is no number.',
+            why="Each text that is tokenized is compared with it.",
+            fix="Set it in tokenizer_config.json to as many tokens as the model can read.",
+        )
+
+
 def require_padding(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
     """Batches can be padded.
 

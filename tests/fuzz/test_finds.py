@@ -13,7 +13,7 @@ from harness.cli import COMMANDS, cli
 from harness.cli.report import report_command
 from harness.config import load_experiment
 from harness.errors import ModelError, SettingsError, UsageError
-from tests.fuzz.models import make_adapter, use_adapter
+from tests.fuzz.models import make_adapter, make_checkpoint, use_adapter, use_checkpoint
 from tests.fuzz.texts import make_run_folder
 
 
@@ -87,6 +87,17 @@ def test_no_number_of_a_command_line_may_be_nan(command: str) -> None:
         for value in ("nan", "inf", "-inf"):
             with pytest.raises(click.BadParameter, match="is not in the range"):
                 parameter.type.convert(value, parameter, None)
+
+
+@pytest.mark.parametrize("value", ["x", [1], {}, True])
+def test_longest_input_that_is_no_number_is_no_traceback(tmp_path: Path, value: object) -> None:
+    """Transformers compares it with the length of a text whenever it has tokenized one."""
+    make_checkpoint(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) | {"model_max_length": value}
+    path.write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"model_max_length|cannot be loaded"):
+        use_checkpoint(tmp_path, b"")
 
 
 def list_numbers(command: str) -> list[click.Parameter]:
