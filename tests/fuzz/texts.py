@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -132,10 +133,7 @@ def make_run_folder(folder: Path) -> None:
         path.rename(folder / path.name)
     for name in ("report.md", "report.html", "ledger.jsonl"):
         (folder / name).unlink()
-    place.rmdir()
-    place.parent.rmdir()
-    (folder / "runs" / ".gitignore").unlink()
-    (folder / "runs").rmdir()
+    shutil.rmtree(folder / "runs")
 
 
 def use_run_folder(folder: Path, data: bytes) -> None:
