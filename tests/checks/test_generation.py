@@ -87,11 +87,13 @@ def test_honest_pipelines_pass(name: str) -> None:
 
 
 def no_mask(clean: Pipeline) -> Pipeline:
-    """An encoder-decoder that is given ids alone."""
+    """An encoder-decoder that attends to padding; with ids alone, transformers 4 would make a mask of them."""
 
     def write(model: Any, rows: Sequence[Any], *, use_cache: bool) -> list[str]:
         ids = seq2seq.prompt_batch(clean.tokenizer, rows)["input_ids"]
-        written = model.generate(ids, max_new_tokens=64, do_sample=False, use_cache=use_cache)
+        written = model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=64, do_sample=False, use_cache=use_cache
+        )
         return list(clean.tokenizer.batch_decode(written, skip_special_tokens=True))
 
     return replace(clean, generate=in_batches(write))

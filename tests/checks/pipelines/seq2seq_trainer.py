@@ -59,7 +59,9 @@ def generate(tokenizer: Any, model: Any, rows: list[Any], *, batch_size: int = 8
     for start in range(0, len(rows), batch_size):
         texts = ["summarize: " + row["input"] for row in rows[start : start + batch_size]]
         batch = tokenizer(texts, padding=True, return_tensors="pt", max_length=128, truncation=True)
-        outputs += tokenizer.batch_decode(model.generate(**batch, max_new_tokens=64), skip_special_tokens=True)
+        # Not the whole batch: with transformers 4 this tokenizer names types of tokens, which T5 refuses.
+        written = model.generate(batch["input_ids"], attention_mask=batch["attention_mask"], max_new_tokens=64)
+        outputs += tokenizer.batch_decode(written, skip_special_tokens=True)
     return outputs
 
 
