@@ -39,6 +39,8 @@ from harness.parallel import ParallelTrainer, make_whole, require_shardable
 from harness.steps import WholeStepTrainer
 from harness.tasks.task import Features
 
+PRECISION = "ACCELERATE_MIXED_PRECISION"
+
 
 def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) -> Trained:
     """Train a copy of ``model`` on a lesson with `Trainer`.
@@ -59,7 +61,7 @@ def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings
     loss = choose_loss(model, lesson, settings)
     require_able(model, settings)
     progress = lesson.progress.begin("training")
-    with own_randomness(settings.seed), progress.scratch() as folder:
+    with own_randomness(settings.seed), _own_precision(settings), progress.scratch() as folder:
         tuned = copy.deepcopy(model)
         if settings.sharding == "full":
             # What is shared must stand in one module: FSDP divides module by module.
@@ -309,3 +311,19 @@ def own_randomness(seed: int) -> Iterator[None]:
             random.setstate(before[0])
             np.random.set_state(before[1])  # noqa: NPY002
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+
+
+@contextmanager
+def _own_precision(settings: TrainingSettings) -> Iterator[None]:
+    """In the block, accelerate takes the precision of these settings from the environment, where it looks first.
+
+    Otherwise one that stands there already would win, and transformers 4 leaves there that of the training before.
+    """
+    before = os.environ.get(PRECISION)
+    os.environ[PRECISION] = "bf16" if settings.precision == "bfloat16" else "no"
+    try:
+        yield
+    finally:
+        os.environ.pop(PRECISION)
+        if before is not None:
+            os.environ[PRECISION] = before

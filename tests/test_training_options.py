@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -164,6 +165,18 @@ def test_half_precision_ends_with_the_training(still_t5: LoadedModel, lesson: Le
     with torch.no_grad():
         assert torch.equal(half.model(**batch).logits, fresh(**batch).logits)
     assert hash_weights(copy.deepcopy(half.model)) == hash_weights(half.model)
+
+
+def test_precision_is_that_of_the_settings(
+    still_t5: LoadedModel, lesson: Lesson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what the environment says, where transformers 4 leaves that of the training before."""
+    plain = fine_tune(still_t5.model, lesson, SETTINGS)
+    fine_tune(still_t5.model, lesson, SETTINGS.model_copy(update={"precision": "bfloat16"}))
+    assert hash_weights(fine_tune(still_t5.model, lesson, SETTINGS).model) == hash_weights(plain.model)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    assert hash_weights(fine_tune(still_t5.model, lesson, SETTINGS).model) == hash_weights(plain.model)
+    assert os.environ["ACCELERATE_MIXED_PRECISION"] == "bf16"
 
 
 def test_best_epoch_is_kept(still_t5: LoadedModel, lesson: Lesson) -> None:
