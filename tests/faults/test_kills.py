@@ -31,6 +31,8 @@ from tests.faults.process import (
 
 pytestmark = pytest.mark.faults
 TORN: list[int] = []
+IN = ("/base-", "/.engine", "/.step-3", "/.trained", "/tuned-")
+BEHIND = ("/base-", "/step-7", "/trained", "/tuned-")
 KILLS = int(os.environ.get("HARNESS_KILLS", "5"))
 """How often a run is killed at a random moment."""
 
@@ -65,11 +67,13 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path, und
 @pytest.mark.parametrize(
     "prepare",
     [
-        *(partial(die_in, piece) for piece in ("/base-", "/.engine", "/.step-3", "/.trained", "/tuned-")),
-        *(partial(die_behind, piece) for piece in ("/base-", "/step-7", "/trained", "/tuned-")),
+        *(
+            pytest.param(partial(die, piece), id=f"{die.__name__} {piece.strip('/.-')}")
+            for die, pieces in ((die_in, IN), (die_behind, BEHIND))
+            for piece in pieces
+        ),
         die_in_reports,
     ],
-    ids=str,
 )
 def test_killed_while_it_writes_leaves_no_torn_piece(
     tmp_path: Path, undisturbed: Path, note: Note, prepare: Callable[[], None]
