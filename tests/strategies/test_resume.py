@@ -105,7 +105,7 @@ def test_killed_inside_a_training_goes_on_from_its_last_step(tmp_path: Path, lin
         partial(die_behind, "stage-2/training-1/trained"),
         partial(die_in, "stage-2/classification/tuned-"),
     ],
-    ids=str,
+    ids=["base", "weights", "checkpoint", "behind weights", "arm"],
 )
 @pytest.mark.slow
 def test_killed_while_it_writes_leaves_no_half_of_a_piece(tmp_path: Path, prepare: Callable[[], None]) -> None:
