@@ -61,7 +61,7 @@ def fine_tune(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings
     loss = choose_loss(model, lesson, settings)
     require_able(model, settings)
     progress = lesson.progress.begin("training")
-    with own_randomness(settings.seed), _own_precision(settings), progress.scratch() as folder:
+    with own_randomness(settings.seed), own_precision(settings.precision), progress.scratch() as folder:
         tuned = copy.deepcopy(model)
         if settings.sharding == "full":
             # What is shared must stand in one module: FSDP divides module by module.
@@ -314,13 +314,13 @@ def own_randomness(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def _own_precision(settings: TrainingSettings) -> Iterator[None]:
-    """In the block, accelerate takes the precision of these settings from the environment, where it looks first.
+def own_precision(precision: str) -> Iterator[None]:
+    """In the block, accelerate takes this precision from the environment, where it looks first.
 
     Otherwise one that stands there already would win, and transformers 4 leaves there that of the training before.
     """
     before = os.environ.get(PRECISION)
-    os.environ[PRECISION] = "bf16" if settings.precision == "bfloat16" else "no"
+    os.environ[PRECISION] = "bf16" if precision == "bfloat16" else "no"
     try:
         yield
     finally:

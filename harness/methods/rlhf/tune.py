@@ -23,7 +23,7 @@ from harness.methods.rlhf.pairs import EncodedPair, Pair, encode_pairs, make_pai
 from harness.methods.rlhf.policy import Ids, make_reference
 from harness.methods.rlhf.reward_model import LearnedReward, learn_reward, measure_accuracy
 from harness.methods.rlhf.rewards import LEARNED, Reward, ask_reward, find_reward
-from harness.training import fine_tune, own_randomness
+from harness.training import fine_tune, own_precision, own_randomness
 
 
 def tune(model: PreTrainedModel, course: Course, settings: TrainingSettings) -> Adapted:
@@ -51,7 +51,8 @@ def tune(model: PreTrainedModel, course: Course, settings: TrainingSettings) -> 
         progress=course.progress.inside("start"),
     )
     started = fine_tune(model, lesson, settings.model_copy(update={"epochs": own.supervised_epochs}))
-    with own_randomness(settings.seed):
+    # The supervised start may have another precision; a policy, its reference and its reward are compared in this one.
+    with own_randomness(settings.seed), own_precision("float32"):
         start = make_reference(started.model).to(choose_device())
         reward, facts = _make_reward(plan, course, start, settings.seed)
         ruler = Ruler(form=course.form, loaded=course.loaded, rows=plan.unseen, reward=reward, reward_name=own.reward)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from transformers import Trainer
 
 from harness.cli import main
 from harness.config import Experiment, load_experiment
@@ -158,6 +159,24 @@ def test_causal_models_learn_through_trl(algorithm: str) -> None:
     assert len(found.losses) == 2
     if algorithm == "dpo":
         assert found.losses[-1] == pytest.approx(np.log(2), abs=1e-3)
+
+
+@trl
+@pytest.mark.parametrize("algorithm", ["rloo", "dpo"])
+def test_trl_trains_in_full_precision(algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its settings say, and not as the environment does."""
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    seen: list[str] = []
+    train = Trainer.train
+
+    def look(trainer: Trainer, **options: Any) -> Any:
+        seen.append(trainer.accelerator.mixed_precision)
+        return train(trainer, **options)
+
+    monkeypatch.setattr(Trainer, "train", look)
+    adapt(**{"model.name": "tiny-llama", "rlhf.algorithm": algorithm})
+    # The supervised start, and what TRL does.
+    assert seen == ["no", "no"]
 
 
 @trl
