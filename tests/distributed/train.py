@@ -58,7 +58,7 @@ def train(case: str, *, sharded: bool) -> dict[str, object]:
 def drop_nothing(model: torch.nn.Module) -> None:
     """Each process draws its own dropout, so without it alone are weights the same."""
     for module in model.modules():
-        for name in ("p", "dropout", "dropout_rate", "attention_dropout"):
+        for name in ("p", "dropout", "dropout_rate", "attention_dropout", "dropout_prob"):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)
 
