@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -39,14 +41,36 @@ def test_start_up_keeps_its_promises() -> None:
 
 @pytest.mark.slow
 def test_the_embedded_run_takes_a_minute_at_most(tmp_path: Path) -> None:
-    """``harness run``, whole, from the import to the reports: at most 60 s of processor time on one thread."""
+    """``harness run``, whole, from the import to the reports: at most 60 s of processor time on one thread.
+
+    That is on a machine that takes 5 s for what is measured before and after it. One that is slower may take longer.
+    """
     places = ["--runs", str(tmp_path / "runs"), "--baselines", str(tmp_path / "none")]
     command = [sys.executable, "-m", "harness", "run", *places]
+    yardsticks = [train_plainly()]
     before = os.times().children_user
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **ONE_THREAD})
-    assert os.times().children_user - before <= 60
+    took = os.times().children_user - before
+    yardsticks.append(train_plainly())
+    assert took <= 60 * max(1, max(yardsticks) / 5), f"{took:.1f} s, beside yardsticks of {yardsticks} s"
     # Nothing is stored that it could be compared with.
     assert done.returncode == 4, done.stderr
+
+
+def train_plainly() -> float:
+    """The processor seconds of 150 steps of a small layer on one thread, by torch alone."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    layer = torch.nn.TransformerEncoderLayer(64, 4, 256, batch_first=True)
+    optimizer = torch.optim.AdamW(layer.parameters())
+    batch = torch.randn(16, 128, 64)
+    before = time.process_time()
+    for _ in range(150):
+        layer(batch).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    torch.set_num_threads(threads)
+    return time.process_time() - before
 
 
 def processor_seconds(command: list[str]) -> float:

@@ -11,6 +11,7 @@ import sys
 import torch
 
 from harness import processes
+from harness.checks.recorder import dropout_rates
 from harness.config import load_experiment
 from harness.data.source import load_splits
 from harness.experiment import make_course
@@ -57,10 +58,8 @@ def train(case: str, *, sharded: bool) -> dict[str, object]:
 
 def drop_nothing(model: torch.nn.Module) -> None:
     """Each process draws its own dropout, so without it alone are weights the same."""
-    for module in model.modules():
-        for name in ("p", "dropout", "dropout_rate", "attention_dropout", "dropout_prob"):
-            if isinstance(getattr(module, name, None), float):
-                setattr(module, name, 0.0)
+    for module, name, _ in dropout_rates(model):
+        setattr(module, name, 0.0)
 
 
 def let_processors_shard() -> None:

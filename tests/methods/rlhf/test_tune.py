@@ -336,10 +336,9 @@ def learn_embedded(**changes: object) -> dict[str, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [42, 43, 44])
-def test_reward_of_the_embedded_experiment_rises_on_unseen_rows(seed: int) -> None:
+def test_reward_of_the_embedded_experiment_rises_on_unseen_rows() -> None:
     """The reward rises by a detectable amount at a bounded KL, and ROUGE does not fall."""
-    facts = learn_embedded(**{"training.seed": seed})
+    facts = learn_embedded()
     assert facts["reward_rises_p"] < 0.05
     assert facts["reward_after"] - facts["reward_before"] > 0.03
     assert facts["metric_falls_p"] > 0.05
