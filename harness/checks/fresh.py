@@ -20,7 +20,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import MethodType, ModuleType
 from typing import IO, Any
 
 import cloudpickle
@@ -89,12 +89,27 @@ def _pack(function: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
     for module in own:
         cloudpickle.register_pickle_by_value(module)
     try:
-        call = cloudpickle.dumps((function, args))
+        call = _dump((function, args))
     finally:
         for module in own:
             cloudpickle.unregister_pickle_by_value(module)
     heavy = [name for name in sys.modules if name.partition(".")[0] in HEAVY]
     return pickle.dumps((list(sys.path), heavy, call))
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # the base class is untyped
+    """Has methods travel with their owner and by name; cloudpickle would take the code of one that is decorated."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, MethodType) and getattr(value.__self__, value.__name__, None) == value:
+            return getattr, (value.__self__, value.__name__)
+        return super().reducer_override(value)
+
+
+def _dump(value: object) -> bytes:
+    buffer = io.BytesIO()
+    _Pickler(buffer).dump(value)
+    return buffer.getvalue()
 
 
 def _modules_of(value: object) -> list[ModuleType]:
@@ -205,8 +220,6 @@ def _answer_from_fork(answers: IO[bytes], call: bytes) -> None:
 def _run(call: bytes) -> bytes:
     try:
         function, args = pickle.loads(call)  # noqa: S301 - our own process wrote it
-        buffer = io.BytesIO()
-        cloudpickle.dump(("value", function(*args)), buffer)
-        return buffer.getvalue()
+        return _dump(("value", function(*args)))
     except BaseException:  # noqa: BLE001 - whatever happens there is told here
         return pickle.dumps(("error", traceback.format_exc()))

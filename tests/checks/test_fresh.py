@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
+from types import MethodType
+from typing import Any
 
 import pytest
 
@@ -38,6 +40,27 @@ def test_calls_do_not_see_each_other() -> None:
         return int(harness.counted)  # type: ignore[attr-defined]
 
     assert [call_fresh(count) for _ in range(3)] == [1, 1, 1]
+
+
+def is_own_method(method: Any) -> bool:
+    """Whether this is the very function of its class."""
+    return getattr(method.__self__, method.__name__).__func__ is method.__func__
+
+
+def test_method_travels_by_its_owner() -> None:
+    """A method of a library's class stays that of the library, no copy of its code, whose parts may not travel."""
+    from transformers import BertForTokenClassification  # noqa: PLC0415 - torch loads only for tests that use it
+
+    assert call_fresh(is_own_method, BertForTokenClassification.from_pretrained)
+
+
+def test_method_without_a_name_to_find_it_by_travels_too() -> None:
+    """As one that was bound by hand."""
+
+    class Counter:
+        start = 5
+
+    assert call_fresh(MethodType(lambda counter, by: counter.start + by, Counter()), 2) == 7
 
 
 def test_error_there_is_told_here() -> None:
