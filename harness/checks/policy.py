@@ -19,7 +19,7 @@ CLOSE = 1e-4
 """How far log-probabilities may be apart, in nats; float32 is good for 1e-5."""
 RARE = 5.0
 """Standard errors beyond which a difference is no accident: it happens once in two million honest runs."""
-DRAWS = 64
+DRAWS = 128
 """Prompts that are answered to see what is sampled."""
 
 
