@@ -27,6 +27,7 @@ from tests.faults.process import (
     list_leftovers,
     read_evidence,
     run,
+    walk,
 )
 
 pytestmark = pytest.mark.faults
@@ -124,7 +125,7 @@ def test_asked_to_stop_it_says_one_line(
     tmp_path: Path, undisturbed: Path, note: Note, number: int, code: int, line: str
 ) -> None:
     """Ctrl-C or SIGTERM in training: one line, its exit code, no half-written file; the same command goes on."""
-    process = Process(tmp_path)
+    process = Process(tmp_path, prepare=walk)
     while not any(tmp_path.glob("runs/*/unfinished/*/seed-42/training-1/step-*")):
         assert process.child.is_alive(), process.said
         time.sleep(0.001)
