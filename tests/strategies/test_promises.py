@@ -9,6 +9,7 @@ from harness.strategies.gaps import gaps_of_forgetting
 from harness.strategies.lines import list_lines
 from harness.strategies.study import Study, run_study
 
+pytestmark = pytest.mark.long
 HOLDING = ("replay", "ewc", "replay-ewc", "adapters")
 
 
@@ -18,7 +19,6 @@ def study() -> Study:
     return run_study(load_multitask("multitask-t5"), list_lines())
 
 
-@pytest.mark.slow
 def test_one_after_another_forgets_every_earlier_task(study: Study) -> None:
     """Each earlier task surely fell from its best."""
     gaps = gaps_of_forgetting(study.runs["sequential"])
@@ -26,7 +26,6 @@ def test_one_after_another_forgets_every_earlier_task(study: Study) -> None:
     assert all(gap.low > 0 for gap in gaps)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", HOLDING)
 def test_holding_on_forgets_less(name: str, study: Study) -> None:
     """Paired by rows and adjusted for all pairs, and not because less was learned: the average is higher as well."""
@@ -36,7 +35,6 @@ def test_holding_on_forgets_less(name: str, study: Study) -> None:
         assert better == name
 
 
-@pytest.mark.slow
 def test_adapters_forget_nothing(study: Study) -> None:
     """Every output of an earlier task is the same after all later stages."""
     (stages,) = study.runs["adapters"].repeats
@@ -45,7 +43,6 @@ def test_adapters_forget_nothing(study: Study) -> None:
         assert all(later.arms[task].outputs_hash == stage.arms[task].outputs_hash for later in stages[number:])
 
 
-@pytest.mark.slow
 def test_joint_is_near_the_single_models_or_told_where_not(study: Study) -> None:
     """The averages are not told apart, and each task that surely loses is named."""
     assert study.contest is not None

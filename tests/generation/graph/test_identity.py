@@ -191,7 +191,7 @@ def test_the_embedded_causal_model_writes_the_same_tokens(way: str, beams: int) 
     assert hash_weights(loaded.model) == before
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_real_documents_are_summarized_the_same(tiny_t5: LoadedModel, shared_data: Path) -> None:
     """200 documents of XSum, 4 beams, 40 to 150 tokens: all rows equal, but for ties, which are printed."""
     found = compare_documents(tiny_t5, shared_data, batch_size=8)

@@ -335,7 +335,7 @@ def learn_embedded(**changes: object) -> dict[str, float]:
     return dict(found.facts)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_reward_of_the_embedded_experiment_rises_on_unseen_rows() -> None:
     """The reward rises by a detectable amount at a bounded KL, and ROUGE does not fall."""
     facts = learn_embedded()
@@ -346,7 +346,7 @@ def test_reward_of_the_embedded_experiment_rises_on_unseen_rows() -> None:
     assert facts["reward_hacking"] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.xfail(reason="the default settings do not do it yet: 0.708 before, 0.704 after, p 0.62", strict=True)
 def test_dpo_raises_the_reward_of_the_embedded_experiment() -> None:
     """Pairs of faithful and faulty summaries raise the share of facts, which is no part of the pairs."""
@@ -360,7 +360,7 @@ def reward_words(outputs: Sequence[str], rows: Sequence[Row]) -> list[float]:
     return [len(text.split()) / 10 for text in outputs]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_policy_that_pleases_a_foolish_reward_is_found_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
