@@ -61,7 +61,11 @@ def test_requirements_become_tests(pytester: pytest.Pytester) -> None:
     require = ["tuned must beat base on rouge1", "no metric may regress against the stored baseline"]
     write_experiment(pytester.path, {**LEARNS, "gate.require": require})
     result = pytester.runpytest_subprocess("--harness-check")
-    assert result.parseoutcomes() == {"passed": 1, "not": 1}
+    # Old matplotlib brings warnings about its own parser.
+    assert {name: count for name, count in result.parseoutcomes().items() if name != "warnings"} == {
+        "passed": 1,
+        "not": 1,
+    }
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
@@ -71,7 +75,7 @@ def test_requirements_become_tests(pytester: pytest.Pytester) -> None:
             "*harness baseline accept mine*",
         ]
     )
-    result.stdout.fnmatch_lines(["*1 passed, 1 not comparable*"])
+    result.stdout.fnmatch_lines(["*1 passed, *1 not comparable*"])
     assert "Traceback" not in result.stdout.str()
 
 
