@@ -39,7 +39,7 @@ pytest_plugins = ["pytester"]
 # Times differ too much between machines to fail a test on them.
 QUIET = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=50, **QUIET)
-settings.register_profile("ci", max_examples=50, derandomize=True, **QUIET)
+settings.register_profile("ci", max_examples=100, derandomize=True, **QUIET)
 settings.register_profile("thorough", max_examples=2_000, **QUIET)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 

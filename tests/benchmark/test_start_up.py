@@ -52,7 +52,7 @@ def test_the_embedded_run_takes_a_minute_at_most(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **ONE_THREAD})
     took = os.times().children_user - before
     yardsticks.append(train_plainly())
-    assert took <= 60 * max(1, max(yardsticks) / 5), f"{took:.1f} s, beside yardsticks of {yardsticks} s"
+    assert took <= 60 * max(1, min(yardsticks) / 5), f"{took:.1f} s, beside yardsticks of {yardsticks} s"
     # Nothing is stored that it could be compared with.
     assert done.returncode == 4, done.stderr
 

@@ -119,24 +119,21 @@ def die_in(piece: str) -> None:
 
 def die_behind(piece: str) -> None:
     """Have this process kill -9 itself when a piece is whole."""
+    _act_behind(piece, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def walk() -> None:
+    """Have this process rest a second behind each step of a training, so that a test on a busy machine keeps up."""
+    _act_behind("/step-", lambda: time.sleep(1))
+
+
+def _act_behind(piece: str, act: Callable[[], None]) -> None:
     keep = harness.progress.Progress.keep
 
     def write(progress: harness.progress.Progress, name: str, *more: Any) -> None:
         keep(progress, name, *more)
         if piece in str(progress.folder and progress.folder / name):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    harness.progress.Progress.keep = write  # type: ignore[method-assign]
-
-
-def walk() -> None:
-    """Have this process rest a second behind each step of a training, so that a test on a busy machine keeps up."""
-    keep = harness.progress.Progress.keep
-
-    def write(progress: harness.progress.Progress, name: str, *more: Any) -> None:
-        keep(progress, name, *more)
-        if name.startswith("step-"):
-            time.sleep(1)
+            act()
 
     harness.progress.Progress.keep = write  # type: ignore[method-assign]
 
