@@ -8,17 +8,24 @@ from pathlib import Path
 
 import pytest
 
+from harness import run
 from harness.baselines import Baseline, store_baseline
 from harness.data.source import newsroom_rows
 from harness.tasks.summarization import SUMMARIZATION
 from tests.arms import make_arm
-from tests.small import LEARNS, SMALL
+from tests.small import LEARNS, SMALL, small_experiment
 
 
 @pytest.fixture(autouse=True)
 def outside_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     """In CI no baseline may be stored."""
     monkeypatch.delenv("CI", raising=False)
+
+
+@pytest.fixture(scope="module")
+def libraries() -> None:
+    """All that a run loads, loaded once: an inner session in this process forgets what it has loaded itself."""
+    run(small_experiment())
 
 
 def write_experiment(folder: Path, settings: dict[str, object]) -> None:
@@ -77,30 +84,32 @@ def test_requirements_become_tests(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("libraries")
 def test_update_stores_the_baseline_and_the_next_session_passes(pytester: pytest.Pytester) -> None:
     """--harness-update-baselines writes both arms; afterwards the check compares with them and is green."""
     require = ["no metric may regress against the stored baseline", "base must not drift"]
     write_experiment(pytester.path, {**SMALL, "gate.require": require})
-    result = pytester.runpytest_subprocess("--harness-update-baselines")
+    result = pytester.runpytest_inprocess("--harness-update-baselines")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["harness: stored *mine"])
     assert (pytester.path / "baselines" / "mine" / "tuned" / "rows.jsonl").is_file()
-    pytester.runpytest_subprocess("--harness-check").assert_outcomes(passed=2)
+    pytester.runpytest_inprocess("--harness-check").assert_outcomes(passed=2)
     assert len(list((pytester.path / "runs" / "mine").iterdir())) == 2
     rows = pytester.path / "baselines" / "mine" / "base" / "rows.jsonl"
     rows.write_text(rows.read_text(encoding="utf-8").replace("output", "0utput", 1), encoding="utf-8")
-    damaged = pytester.runpytest_subprocess("--harness-check")
+    damaged = pytester.runpytest_inprocess("--harness-check")
     damaged.assert_outcomes(failed=2)
     damaged.stdout.fnmatch_lines(["*BaselineError: *rows.jsonl does not match its own hash*"])
     assert "During handling" not in damaged.stdout.str()
     assert "the run's outputs and report are in" not in damaged.stdout.str()
 
 
+@pytest.mark.usefixtures("libraries")
 def test_users_faults_need_no_traceback(pytester: pytest.Pytester) -> None:
     """A missing file or a sentence that is not understood fails each test with one message, and runs once only."""
     write_experiment(pytester.path, {**SMALL, "data.source": "none.csv"})
     pytester.makepyfile("def test_one(harness_run): pass\n\ndef test_two(harness_tuned): pass")
-    result = pytester.runpytest_subprocess("--harness-check")
+    result = pytester.runpytest_inprocess("--harness-check")
     result.assert_outcomes(errors=2, failed=1)
     result.stdout.fnmatch_lines(["*DataError: There is no file none.csv*"])
     assert "Traceback" not in result.stdout.str()
@@ -123,16 +132,17 @@ def test_experiment_is_found_from_below(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("libraries")
 def test_spoilt_tuning_goes_red(pytester: pytest.Pytester) -> None:
     """Training that teaches nothing fails the requirement, with the reason in the first line, and is never stored."""
     write_experiment(pytester.path, {**SMALL, "training.weight_decay": 0.0})
     text = (pytester.path / "harness.toml").read_text(encoding="utf-8").replace("2e-3", "1e-9")
     (pytester.path / "harness.toml").write_text(text, encoding="utf-8")
-    result = pytester.runpytest_subprocess("--harness-check")
+    result = pytester.runpytest_inprocess("--harness-check")
     result.stdout.fnmatch_lines(["*1 identical*"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(['*"tuned must beat base on rouge1" identical: all 8 outputs are equal*'])
-    refused = pytester.runpytest_subprocess("--harness-update-baselines")
+    refused = pytester.runpytest_inprocess("--harness-update-baselines")
     refused.assert_outcomes(failed=1)
     refused.stdout.fnmatch_lines(["*BaselineError: Base and tuned say the same in all 8 rows*"])
     assert "stored the baseline" not in refused.stdout.str()
@@ -195,45 +205,48 @@ def test_session_without_the_harness_pays_nothing(pytester: pytest.Pytester) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("libraries")
 def test_missing_baseline_is_created_and_the_stored_one_stays(pytester: pytest.Pytester) -> None:
     """--harness-create-baselines stores where nothing is stored; the next such session compares and stores nothing."""
     require = ["no metric may regress against the stored baseline"]
     write_experiment(pytester.path, {**SMALL, "gate.require": require})
-    pytester.runpytest_subprocess("--harness-create-baselines").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess("--harness-create-baselines").assert_outcomes(passed=1)
     approval = pytester.path / "baselines" / "mine" / "approval.json"
     before = approval.read_bytes()
     write_experiment(pytester.path, {**SMALL, "gate.require": require, "training.epochs": 1})
-    result = pytester.runpytest_subprocess("--harness-create-baselines")
+    result = pytester.runpytest_inprocess("--harness-create-baselines")
     assert "harness: stored" not in result.stdout.str()
     assert approval.read_bytes() == before
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("libraries")
 def test_update_needs_a_reason_and_shows_what_changed(pytester: pytest.Pytester) -> None:
     """Replacing without --harness-why is refused before anything is trained; with it, scores and rows are shown."""
     require = ["no metric may regress against the stored baseline"]
     write_experiment(pytester.path, {**SMALL, "gate.require": require})
-    pytester.runpytest_subprocess("--harness-update-baselines").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess("--harness-update-baselines").assert_outcomes(passed=1)
     write_experiment(pytester.path, {**SMALL, "gate.require": require, "training.epochs": 1})
-    refused = pytester.runpytest_subprocess("--harness-update-baselines")
+    refused = pytester.runpytest_inprocess("--harness-update-baselines")
     refused.assert_outcomes(failed=1)
     refused.stdout.fnmatch_lines(["*BaselineError: *no reason is given*"])
     assert len(list((pytester.path / "runs" / "mine").iterdir())) == 1
-    told = pytester.runpytest_subprocess("--harness-update-baselines", "--harness-why", "shorter")
+    told = pytester.runpytest_inprocess("--harness-update-baselines", "--harness-why", "shorter")
     told.assert_outcomes(passed=1)
     told.stdout.fnmatch_lines(["harness: stored *", "new tuned vs stored tuned: *", "*stored: *", "*new: *"])
     assert '"why": "shorter"' in (pytester.path / "baselines" / "mine" / "approval.json").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("libraries")
 def test_update_is_refused_in_ci(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """With CI set, storing fails before anything is trained, unless forced."""
     write_experiment(pytester.path, SMALL)
     monkeypatch.setenv("CI", "true")
-    result = pytester.runpytest_subprocess("--harness-update-baselines")
+    result = pytester.runpytest_inprocess("--harness-update-baselines")
     result.stdout.fnmatch_lines(["*BaselineError: The variable CI is set*"])
     assert not (pytester.path / "runs").exists()
-    forced = pytester.runpytest_subprocess("--harness-update-baselines", "--harness-force")
+    forced = pytester.runpytest_inprocess("--harness-update-baselines", "--harness-force")
     forced.stdout.fnmatch_lines(["harness: stored *"])
 
 

@@ -1,7 +1,8 @@
 """Calling a function in a fresh process: what depends on the state of this one comes out otherwise there.
 
 Starting Python and importing torch takes seconds, so one process an environment is started, imports the heavy libraries
-and computes nothing; each call then runs in a fork of it, which has seen nothing of what was done before.
+where they are asked for, and computes nothing; each call then runs in a fork of it, which has seen nothing of what was
+done before.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import cloudpickle
 from harness.checks.check import CheckSkipped, PartError
 
 HEAVY = frozenset({"torch", "transformers", "tokenizers", "datasets", "peft", "trl", "accelerate", "harness"})
-"""What this process has loaded of these is imported before the first call, so that no fork has to do it again."""
+"""What this process has loaded of these is imported before the call, so that no later fork has to do it again."""
 LENGTH = struct.Struct("<Q")
 
 
@@ -36,7 +37,9 @@ class FreshProcessError(PartError):
     """A function raised in the fresh process; the message is its traceback."""
 
 
-def call_fresh(function: Callable[..., Any], *args: Any, hash_seed: int = 0, timeout: float = 60.0) -> Any:
+def call_fresh(
+    function: Callable[..., Any], *args: Any, hash_seed: int = 0, timeout: float = 60.0, libraries: bool = True
+) -> Any:
     """What ``function(*args)`` returns in a process that has run nothing else.
 
     Args:
@@ -44,13 +47,15 @@ def call_fresh(function: Callable[..., Any], *args: Any, hash_seed: int = 0, tim
         args: what it is given.
         hash_seed: Python's ``PYTHONHASHSEED`` there: it salts ``hash()`` of texts.
         timeout: seconds.
+        libraries: whether what is loaded here of the heavy libraries is loaded there first; what reads rows can mostly
+            do without, and is then back at once.
 
     Raises:
         CheckSkipped: the function or its arguments cannot travel to another process.
         FreshProcessError: it raised there, or did not come back in time.
     """
     try:
-        payload = _pack(function, args)
+        payload = _pack(function, args, libraries=libraries)
     except Exception as error:  # pickling runs code of the user's objects
         raise CheckSkipped(f"this part cannot be sent to a fresh process ({type(error).__name__}: {error})") from error
     with _lock:
@@ -83,7 +88,7 @@ _servers: dict[int, subprocess.Popen[bytes]] = {}
 _lock = threading.Lock()
 
 
-def _pack(function: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
+def _pack(function: Callable[..., Any], args: tuple[Any, ...], *, libraries: bool) -> bytes:
     """Pickle a call; functions of the user's own files travel by value, for the other process may not find them."""
     own = {module for value in (function, *args) for module in _modules_of(value) if not _is_installed(module)}
     for module in own:
@@ -93,7 +98,7 @@ def _pack(function: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
     finally:
         for module in own:
             cloudpickle.unregister_pickle_by_value(module)
-    heavy = [name for name in sys.modules if name.partition(".")[0] in HEAVY]
+    heavy = [name for name in sys.modules if name.partition(".")[0] in HEAVY] if libraries else []
     return pickle.dumps((list(sys.path), heavy, call))
 
 

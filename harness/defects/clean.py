@@ -28,11 +28,13 @@ class CleanPipeline:
         name: shown in the matrix.
         make: makes it.
         seed: decides the random choices of the checks.
+        reference: which reference it is; nothing for a shape.
     """
 
     name: str
     make: Callable[[], Pipeline]
     seed: int
+    reference: str | None = None
 
 
 def clean_pipelines(tokenizers: Path | None = None) -> tuple[CleanPipeline, ...]:
@@ -48,7 +50,8 @@ def clean_pipelines(tokenizers: Path | None = None) -> tuple[CleanPipeline, ...]
         if not (Path(str(tokenizers)) / folder).is_dir():
             raise UsageError(f"There is no tokenizer {folder} in {tokenizers}.", fix="Name the folder that holds them.")
     references = [
-        CleanPipeline(name=f"reference {name}", make=partial(REFERENCES.__getitem__, name), seed=0) for name in NAMES
+        CleanPipeline(name=f"reference {name}", make=partial(REFERENCES.__getitem__, name), seed=0, reference=name)
+        for name in NAMES
     ]
     shapes = [
         CleanPipeline(name=f"{shape}, seed {seed}", make=partial(make_shape, shape, seed, tokenizers), seed=seed)

@@ -21,8 +21,8 @@ from harness.defects.clean import CleanPipeline
 from harness.defects.defect import Defect
 from harness.defects.reference import REFERENCES
 
-CHUNK = 6
-"""Defects that one process audits in a row; they share the run of their clean pipeline."""
+CHUNK = 14
+"""Audits of one reference that one process does in a row; they share the run of the clean pipeline."""
 NAMED_WITHIN = 3
 """A defect counts as named where it is among this many of the first suspects of the whole audit."""
 
@@ -135,16 +135,20 @@ def make_matrix(
         workers: how many processes; as many as there are processors by default.
         say: is told each audit when its process is done with it.
     """
-    by_reference: dict[str, list[str]] = {}
-    for entry in defects:
-        by_reference.setdefault(entry.reference, []).append(entry.name)
+    by_reference: dict[str, list[CleanPipeline | str]] = {}
+    for entry in (*clean, *defects):
+        # A shape stands for itself, whereas a reference is audited where its defects are.
+        by_reference.setdefault(entry.reference or entry.name, []).append(
+            entry if isinstance(entry, CleanPipeline) else entry.name
+        )
     done: dict[str, Audited] = {}
     with ProcessPoolExecutor(
         workers or os.cpu_count(), mp_context=get_context("spawn"), initializer=_prepare_worker
     ) as pool:
-        tasks = [pool.submit(audit_clean, entry) for entry in clean]
-        for names in sorted(by_reference.values(), key=len, reverse=True):
-            tasks += [pool.submit(audit_defects, names[start : start + CHUNK]) for start in range(0, len(names), CHUNK)]
+        tasks = []
+        for entries in sorted(by_reference.values(), key=len, reverse=True):
+            chunks = (entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK))
+            tasks += [pool.submit(audit_each, chunk) for chunk in chunks]
         try:
             for task in as_completed(tasks):
                 for audited in task.result():
@@ -158,16 +162,22 @@ def make_matrix(
     )
 
 
-def audit_clean(entry: CleanPipeline) -> list[Audited]:
-    """Audit one clean pipeline."""
-    report = audit(entry.make(), seed=entry.seed)
-    return [Audited(name=entry.name, reference=None, report=report)]
-
-
-def audit_defects(names: Sequence[str]) -> list[Audited]:
-    """Audit several defects, one after another."""
+def audit_each(entries: Sequence[CleanPipeline | str]) -> list[Audited]:
+    """Audit several clean pipelines and defects, which go by their names, one after another."""
     known = {entry.name: entry for entry in all_defects()}
-    return [Audited(name=name, reference=known[name].reference, report=audit_defect(known[name])) for name in names]
+    return [
+        Audited(name=entry, reference=known[entry].reference, report=audit_defect(known[entry]))
+        if isinstance(entry, str)
+        else Audited(name=entry.name, reference=None, report=audit_clean(entry))
+        for entry in entries
+    ]
+
+
+def audit_clean(entry: CleanPipeline) -> AuditReport:
+    """Audit a clean pipeline; what is found of a reference serves its defects as well."""
+    if entry.reference is not None:
+        return _clean_run(entry.reference).report()
+    return audit(entry.make(), seed=entry.seed)
 
 
 def audit_defect(entry: Defect) -> AuditReport:
@@ -204,6 +214,10 @@ class _CleanRun:
                 found = run_check(check, self._evidence)
             self._results[check.name] = found, frozenset(book)
         return self._results[check.name]
+
+    def report(self) -> AuditReport:
+        """The whole audit."""
+        return AuditReport(pipeline=self.pipeline.name, results=tuple(self.result(check)[0] for check in all_checks()))
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from types import MethodType
@@ -20,13 +21,26 @@ STATE = {"value": 1}
 def test_function_runs_elsewhere_and_its_value_comes_back() -> None:
     """Closures travel by value; the process is another one, and knows no changed globals of the harness."""
     offset = 5
-    assert call_fresh(lambda x: x + offset, 37) == 42
-    assert call_fresh(os.getpid) != os.getpid()
+    assert call_fresh(lambda x: x + offset, 37, libraries=False) == 42
+    assert call_fresh(os.getpid, libraries=False) != os.getpid()
+
+
+def is_loaded(name: str) -> bool:
+    """Whether a module is there without an import."""
+    return name in sys.modules
+
+
+@pytest.mark.parametrize("libraries", [False, True])
+def test_libraries_are_loaded_before_the_call_where_they_are_asked_for(libraries: bool) -> None:  # noqa: FBT001
+    """A call that reads rows does not wait for torch; one that trains finds what is loaded here."""
+    import torch.utils.data  # noqa: F401, PLC0415 - so that it is loaded here
+
+    assert call_fresh(is_loaded, "torch.utils.data", hash_seed=100 + libraries, libraries=libraries) == libraries
 
 
 def test_hash_of_texts_is_salted_by_the_seed() -> None:
     """The same hash seed gives the same ``hash()``, another one another; this is how unstable splits come to light."""
-    first, again, other = (call_fresh(hash, "a text", hash_seed=seed) for seed in (0, 0, 1))
+    first, again, other = (call_fresh(hash, "a text", hash_seed=seed, libraries=False) for seed in (0, 0, 1))
     assert first == again != other
 
 
@@ -80,9 +94,9 @@ def test_call_that_hangs_is_ended() -> None:
     """The time limit holds, and the next call works."""
     began = time.perf_counter()
     with pytest.raises(FreshProcessError, match=r"more than 0\.5 s"):
-        call_fresh(time.sleep, 60, timeout=0.5)
+        call_fresh(time.sleep, 60, timeout=0.5, libraries=False)
     assert time.perf_counter() - began < 10
-    assert call_fresh(lambda: 1) == 1
+    assert call_fresh(lambda: 1, libraries=False) == 1
 
 
 def test_what_cannot_travel_is_skipped() -> None:
@@ -100,8 +114,8 @@ def test_prints_there_do_not_disturb_the_answer() -> None:
 def test_call_that_is_interrupted_leaves_no_answer_behind() -> None:
     """A deadline in this process ends the other one too, so the next call gets its own answer."""
     with pytest.raises(TimedOut), deadline(0.5):
-        call_fresh(time.sleep, 3)
-    assert call_fresh(lambda: "mine") == "mine"
+        call_fresh(time.sleep, 3, libraries=False)
+    assert call_fresh(lambda: "mine", libraries=False) == "mine"
 
 
 def test_tokenizers_that_were_used_before_the_fork_still_work() -> None:
