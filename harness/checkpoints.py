@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file, save_model
 from transformers import TrainerCallback
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from harness.early_stopping import EarlyStopping, list_moving
 from harness.lesson import Trained
@@ -72,6 +74,7 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]  # the base class is u
 
         def move(fresh: Path) -> None:
             (saved / PICKLED).unlink(missing_ok=True)
+            name_as_in_model(saved / SAFE_WEIGHTS_NAME, kwargs["model"])
             for path in saved.iterdir():
                 path.rename(fresh / path.name)
             if self._stopper is not None:
@@ -81,6 +84,26 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]  # the base class is u
         saved.rmdir()
         for number in self._progress.numbered(STEP)[:-KEPT]:
             self._progress.drop(f"{STEP}{number}")
+
+
+def name_as_in_model(weights: Path, model: torch.nn.Module) -> None:
+    """Write a checkpoint's weights anew where they have names that the model does not know.
+
+    transformers 5.0 saves a model that was loaded under the names that old checkpoints have, ``LayerNorm.gamma``, and
+    leaves these out, with a warning, when a training is resumed.
+
+    Source: https://github.com/huggingface/transformers/issues/43701
+
+    Args:
+        weights: a file of safetensors; nothing is done where there is none.
+        model: what is being trained.
+    """
+    if not weights.is_file():
+        return
+    with safe_open(weights, framework="pt") as file:
+        unknown = set(file.keys()) - model.state_dict().keys()
+    if unknown:
+        save_model(model, str(weights))
 
 
 def recall_trained(progress: Progress, model: torch.nn.Module, train: Callable[[], Trained]) -> Trained:

@@ -136,11 +136,11 @@ def make_matrix(
         say: is told each audit when its process is done with it.
     """
     by_reference: dict[str, list[CleanPipeline | str]] = {}
-    for entry in (*clean, *defects):
+    for pipeline in clean:
         # A shape stands for itself, whereas a reference is audited where its defects are.
-        by_reference.setdefault(entry.reference or entry.name, []).append(
-            entry if isinstance(entry, CleanPipeline) else entry.name
-        )
+        by_reference.setdefault(pipeline.reference or pipeline.name, []).append(pipeline)
+    for entry in defects:
+        by_reference.setdefault(entry.reference, []).append(entry.name)
     done: dict[str, Audited] = {}
     with ProcessPoolExecutor(
         workers or os.cpu_count(), mp_context=get_context("spawn"), initializer=_prepare_worker
