@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from packaging.version import Version
 
 from harness.checks.accumulation import compare
 from harness.checks.optimizer import Schedule
@@ -34,19 +32,7 @@ def fails(pipeline: Pipeline, *modules: str) -> dict[str, tuple[str, ...]]:
 # Scripts of strangers
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        pytest.param(
-            seq2seq_trainer.make_pipeline,
-            marks=pytest.mark.xfail(
-                Version(version("accelerate")) < Version("1.15"),
-                reason="with accelerate 1.10 to 1.14 its resumed steps read other rows; whose fault is not known",
-            ),
-        ),
-        peft_loop.make_pipeline,
-    ],
-)
+@pytest.mark.parametrize("make", [seq2seq_trainer.make_pipeline, peft_loop.make_pipeline])
 def test_a_script_of_a_stranger_passes(make: Any) -> None:
     """A script round Seq2SeqTrainer and a hand-written loop over a PEFT model are found right."""
     report = audit_with(make(), QUICK)
