@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -97,14 +98,16 @@ OWN_LIBRARY = Pipeline(
 
 def train_with_trainer(model: torch.nn.Module, rows: list[dict[str, str]]) -> Any:
     """The model itself, trained by transformers as in its examples, with a warm-up and a small learning rate."""
-    arguments = Seq2SeqTrainingArguments(
-        output_dir="never-written", per_device_train_batch_size=4, num_train_epochs=2, learning_rate=1e-4,
-        warmup_steps=2, save_strategy="no", report_to=[], use_cpu=True, disable_tqdm=True,
-    )  # fmt: skip
-    trainer = Seq2SeqTrainer(
-        model, arguments, train_dataset=seq2seq.PIPELINE.encode(rows), data_collator=seq2seq.PIPELINE.collate
-    )
-    trainer.train()
+    # The trainer makes its folder, though nothing is saved.
+    with TemporaryDirectory() as folder:
+        arguments = Seq2SeqTrainingArguments(
+            output_dir=folder, per_device_train_batch_size=4, num_train_epochs=2, learning_rate=1e-4,
+            warmup_steps=2, save_strategy="no", report_to=[], use_cpu=True, disable_tqdm=True,
+        )  # fmt: skip
+        trainer = Seq2SeqTrainer(
+            model, arguments, train_dataset=seq2seq.PIPELINE.encode(rows), data_collator=seq2seq.PIPELINE.collate
+        )
+        trainer.train()
     return trainer
 
 
