@@ -60,6 +60,15 @@ def silent_hub() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def libraries() -> None:
+    """All that a run loads, loaded once: an inner session in this process forgets what it has loaded itself."""
+    from harness import run  # noqa: PLC0415 - torch loads only for tests that use it
+    from tests.small import small_experiment  # noqa: PLC0415
+
+    run(small_experiment())
+
+
+@pytest.fixture(scope="session")
 def tiny_t5() -> LoadedModel:
     """The embedded model; no test may change it."""
     from harness.config import ModelSettings  # noqa: PLC0415 - torch loads only for tests that use it

@@ -8,24 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from harness import run
 from harness.baselines import Baseline, store_baseline
 from harness.data.source import newsroom_rows
 from harness.tasks.summarization import SUMMARIZATION
 from tests.arms import make_arm
-from tests.small import LEARNS, SMALL, small_experiment
+from tests.small import LEARNS, SMALL
 
 
 @pytest.fixture(autouse=True)
 def outside_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     """In CI no baseline may be stored."""
     monkeypatch.delenv("CI", raising=False)
-
-
-@pytest.fixture(scope="module")
-def libraries() -> None:
-    """All that a run loads, loaded once: an inner session in this process forgets what it has loaded itself."""
-    run(small_experiment())
 
 
 def write_experiment(folder: Path, settings: dict[str, object]) -> None:

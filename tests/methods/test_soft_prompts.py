@@ -31,13 +31,16 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
-base, folder, ids, found = sys.argv[1:]
-reads = AutoConfig.from_pretrained(base).is_encoder_decoder
-model = (AutoModelForSeq2SeqLM if reads else AutoModelForCausalLM).from_pretrained(base)
-model = PeftModel.from_pretrained(model, folder).eval()
+ids, found, *folders = sys.argv[1:]
 ids = load_file(ids)["ids"]
-with torch.no_grad():
-    save_file({"logits": model(input_ids=ids, **({"decoder_input_ids": ids} if reads else {})).logits}, found)
+logits = {}
+for folder in folders:
+    reads = AutoConfig.from_pretrained(folder + "/base").is_encoder_decoder
+    model = (AutoModelForSeq2SeqLM if reads else AutoModelForCausalLM).from_pretrained(folder + "/base")
+    model = PeftModel.from_pretrained(model, folder + "/prompt").eval()
+    with torch.no_grad():
+        logits[folder] = model(input_ids=ids, **({"decoder_input_ids": ids} if reads else {})).logits
+save_file(logits, found)
 """
 """What a user of plain PEFT would write."""
 
@@ -81,19 +84,20 @@ def test_stray_weights_are_seen(variant: str) -> None:
         require_only_adapter_moved(fresh, excite(tuned, "model.norm.weight"))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("model", MODELS)
-def test_saved_prompts_load_with_plain_peft_in_a_fresh_process(model: str, variant: str, tmp_path: Path) -> None:
-    """The folder gives the same logits, bit for bit, in a process that knows nothing of this package."""
-    base, wrapped = prompted(model, variant)
-    base.save_pretrained(tmp_path / "base")
-    wrapped.save_pretrained(tmp_path / "prompt")
+def test_saved_prompts_load_with_plain_peft_in_a_fresh_process(tmp_path: Path) -> None:
+    """Each folder gives the same logits, bit for bit, in a process that knows nothing of this package."""
+    made = {str(tmp_path / model / variant): prompted(model, variant) for model in MODELS for variant in VARIANTS}
+    for folder, (base, wrapped) in made.items():
+        base.save_pretrained(Path(folder) / "base")
+        wrapped.save_pretrained(Path(folder) / "prompt")
     save_file({"ids": IDS}, tmp_path / "ids")
-    places = [str(tmp_path / name) for name in ("base", "prompt", "ids", "found")]
+    places = [str(tmp_path / "ids"), str(tmp_path / "found"), *made]
     subprocess.run([sys.executable, "-c", FRESH, *places], check=True, capture_output=True)
-    found = load_file(tmp_path / "found")["logits"]
-    torch.testing.assert_close(found, logits_of(wrapped), atol=1e-6, rtol=1e-6)
-    assert not torch.allclose(found[:, -IDS.shape[1] :], logits_of(base), atol=1e-2)
+    for folder, logits in load_file(tmp_path / "found").items():
+        base, wrapped = made.pop(folder)
+        torch.testing.assert_close(logits, logits_of(wrapped), atol=1e-6, rtol=1e-6)
+        assert not torch.allclose(logits[:, -IDS.shape[1] :], logits_of(base), atol=1e-2)
+    assert not made
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

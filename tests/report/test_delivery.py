@@ -73,13 +73,14 @@ def test_table_fits_eighty_columns_and_cuts_no_number(
         assert text.count(number) >= len(names)
 
 
+@pytest.mark.usefixtures("libraries")
 def test_junit_says_what_was_found(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the XML of pytest, each requirement's test case holds the verdict and all numbers, passed or failed."""
     require = ["tuned must beat base on rouge1", "base must not drift"]
     write_experiment(pytester.path, {**LEARNS, "gate.require": require})
     summary = pytester.path / "summary.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
-    result = pytester.runpytest_subprocess("--harness-check", "--junit-xml=found.xml")
+    result = pytester.runpytest_inprocess("--harness-check", "--junit-xml=found.xml")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*1 not comparable*"])
     cases = ET.parse(pytester.path / "found.xml").findall(".//testcase")  # noqa: S314 - made by this test
