@@ -15,6 +15,8 @@ Batch = Mapping[str, torch.Tensor]
 Loss = Callable[[torch.nn.Module, Batch], torch.Tensor]
 
 IGNORE_INDEX = -100
+CHECKPOINTS = 20
+"""How many a long run writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +27,7 @@ class Options:
     weight_decay: float = 0.01
     warmup_steps: int = 0
     save_every: int = 2
-    """Optimizer steps between two checkpoints, where a folder is given."""
+    """Optimizer steps between two checkpoints, at least, where a folder is given."""
 
 
 def model_loss(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
@@ -71,6 +73,7 @@ def train(
         schedule = linear_schedule(optimizer, options.warmup_steps, len(windows))
         done = read_checkpoint(folder, tuned, optimizer, schedule) if folder and resume else 0
         tuned.train()
+        every = max(options.save_every, len(windows) // CHECKPOINTS)
         for step, window in enumerate(windows[done:], start=done + 1):
             batches = [collate([features[index] for index in rows]) for rows in window]
             tokens = sum(map(count_supervised, batches))
@@ -79,7 +82,7 @@ def train(
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
-            if folder and step % options.save_every == 0:
+            if folder and step % every == 0:
                 write_checkpoint(folder, tuned, optimizer, schedule, step)
     return tuned.eval()
 
