@@ -43,6 +43,7 @@ def test_audit_page_shows_what_the_command_prints(
     assert "\n".join(printed).strip() == shown.group(1).strip()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_examples")
 def test_script_passes_once_its_bug_is_mended() -> None:
     """With the padding masked nothing is left to complain about."""

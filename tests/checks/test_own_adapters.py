@@ -39,6 +39,7 @@ def own_pipeline(method: str, model: str) -> Pipeline:
     return pipeline_of(make_experiment(method, model))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["tiny-t5", "tiny-llama", "tiny-bert"])
 @pytest.mark.parametrize("method", ["lora", "adapters"])
 def test_methods_pass_every_check_of_adapters(method: str, model: str) -> None:
@@ -49,6 +50,7 @@ def test_methods_pass_every_check_of_adapters(method: str, model: str) -> None:
     assert {result.check.name for result in report.results if result.status is not Status.PASSED} == skipped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "defect"),
     [*(("lora", defect) for defect in PLANTED), *(("adapters", defect) for defect in IN_BOTTLENECKS)],

@@ -69,6 +69,7 @@ def own(strategy: str) -> Pipeline:
     return pipeline_of_tasks(make(strategy))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", SETTINGS)
 def test_strategies_pass_the_checks_of_several_tasks(strategy: str) -> None:
     """Nothing fails, and only what a strategy does not do is skipped."""
@@ -172,6 +173,7 @@ PLANTED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANTED)
 def test_defects_of_the_catalogue_are_seen_in_the_strategies(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each multitask defect, planted in what the strategy does, turns its check red."""

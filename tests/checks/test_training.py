@@ -32,6 +32,7 @@ def fails(pipeline: Pipeline, *modules: str) -> dict[str, tuple[str, ...]]:
 # Scripts of strangers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [seq2seq_trainer.make_pipeline, peft_loop.make_pipeline])
 def test_a_script_of_a_stranger_passes(make: Any) -> None:
     """A script round Seq2SeqTrainer and a hand-written loop over a PEFT model are found right."""

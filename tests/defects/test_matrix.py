@@ -54,6 +54,7 @@ def test_planting_leaves_the_clean_pipeline_alone() -> None:
         assert planted != clean, defect.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["unit-mismatch-percent-fraction", "f1-of-averaged-precision-recall"])
 def test_reused_results_are_those_of_a_whole_audit(name: str) -> None:
     """Taking results over from the clean pipeline changes no status, suspect or word."""

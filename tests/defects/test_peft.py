@@ -27,6 +27,7 @@ def report_on(name: str) -> AuditReport:
     return audit(defect.plant(REFERENCES[defect.reference]), checks=CHECKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DEFECTS)
 def test_each_defect_is_caught_and_named_first(name: str) -> None:
     """Some check fails, and the defect is the likeliest suspect of all."""

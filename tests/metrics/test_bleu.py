@@ -79,6 +79,7 @@ def test_an_empty_reference_beside_another_counts_for_nothing() -> None:
         assert gaps[name].tolist() == values.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_wmt17(shared_data: Path, system: str) -> None:
     """Five systems at newstest2017 have the BLEU of mteval-v13a and the chrF of the official script; in seconds."""
