@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +30,9 @@ os.environ |= TELEMETRY
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers that each want all processors wait for one another.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What a shell starts in the background ignores Ctrl-C, and so do its children, to which some tests send one.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Runs of tests do not belong into the summary of the job that tests.
 os.environ.pop("GITHUB_STEP_SUMMARY", None)
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
