@@ -86,9 +86,9 @@ def read_approval(place: Path) -> Approval | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        intact = content.pop("sha256", None) == hash_json(content)
+        intact = isinstance(content, dict) and content.pop("sha256", None) == hash_json(content)
         approval = Approval.model_validate(content)
-    except (OSError, ValueError, AttributeError, ValidationError) as error:
+    except (OSError, ValueError, ValidationError) as error:
         raise BaselineError(f"{path} is damaged: {error}.", fix="Restore it from git.") from error
     if not intact:
         raise BaselineError(

@@ -9,10 +9,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from harness.baselines.approval import APPROVAL_FILE, read_approval
 from harness.cli import COMMANDS, cli
 from harness.cli.report import report_command
 from harness.config import load_experiment
-from harness.errors import ModelError, SettingsError, UsageError
+from harness.errors import BaselineError, ModelError, SettingsError, UsageError
 from tests.fuzz.models import make_adapter, make_checkpoint, use_adapter, use_checkpoint
 from tests.fuzz.texts import make_run_folder
 
@@ -28,6 +29,14 @@ def test_edited_verdict_is_no_traceback(tmp_path: Path, value: object) -> None:
     done = CliRunner().invoke(report_command, [str(tmp_path)])
     assert isinstance(done.exception, UsageError)
     assert "verdict.json is no part of a whole run: it was edited" in str(done.exception)
+
+
+@pytest.mark.parametrize("text", ["[]", "[1]", '"x"', "null", "1"])
+def test_approval_that_is_no_object_is_no_traceback(tmp_path: Path, text: str) -> None:
+    """A list can be popped from as well; the file is named."""
+    (tmp_path / APPROVAL_FILE).write_text(text, encoding="utf-8")
+    with pytest.raises(BaselineError, match=r"approval\.json is damaged: "):
+        read_approval(tmp_path)
 
 
 @pytest.mark.parametrize("value", [0.5, "x", 2**40, [1]])
