@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.settings import why_unsafe
+from harness.settings import require_name, why_unsafe
 
 FILES = {
     "harness.toml": "harness.toml.in",
@@ -34,8 +34,10 @@ def write_project(folder: Path, *, name: str | None = None) -> list[Path]:
         The new files.
 
     Raises:
-        UsageError: a file is in the way, or the folder cannot be written.
+        UsageError: a file is in the way, the folder cannot be written, or no experiment can have that name.
     """
+    if name is not None:
+        require_name(name, "an experiment")
     targets = {
         folder / place: template
         for place, template in FILES.items()
@@ -48,7 +50,7 @@ def write_project(folder: Path, *, name: str | None = None) -> list[Path]:
             why="harness init overwrites nothing.",
             fix="Move it away, or start in another folder: harness init FOLDER.",
         )
-    texts = {path: _fill(template, name or name_after(folder)) for path, template in targets.items()}
+    texts = {path: _fill(template, name_after(folder) if name is None else name) for path, template in targets.items()}
     written: list[Path] = []
     try:
         for path, text in texts.items():

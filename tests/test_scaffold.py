@@ -116,6 +116,14 @@ def test_next_steps_fit_the_place(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["a/b", '"', "a\nb", "", "\udc80", "con"])
+def test_name_that_no_experiment_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    """It would stand in a harness.toml that cannot be read; nothing is written."""
+    with pytest.raises(UsageError, match="experiment"):
+        write_project(tmp_path / "project", name=name)
+    assert not (tmp_path / "project").exists()
+
+
 def test_failure_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the third file cannot be written, the first two are gone again."""
     real, opened = Path.open, []
