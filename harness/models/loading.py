@@ -17,12 +17,14 @@ from harness.models.head import Head, draw_head
 from harness.models.locate import locate_model
 from harness.models.quiet import quiet_loading
 from harness.models.soundness import (
+    PROBE,
     require_complete,
     require_ends,
     require_finite,
     require_fitting_tokenizer,
     require_limit,
     require_padding,
+    require_words,
 )
 from harness.models.tagger import AutoCrfTagger
 from harness.models.trust import require_trust
@@ -102,6 +104,7 @@ def load_model(settings: ModelSettings, *, auto_class: str, head: Head | None = 
     fresh = 0 if head is None else _draw_missing(model, report, head)
     require_complete(settings.name, report)
     require_limit(settings.name, tokenizer)
+    require_words(settings.name, tokenizer)
     require_fitting_tokenizer(settings.name, model, tokenizer)
     if head is None:
         require_ends(settings.name, model, tokenizer)
@@ -112,7 +115,7 @@ def load_model(settings: ModelSettings, *, auto_class: str, head: Head | None = 
 
 def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
     """SHA-256 of the vocabulary and of what it makes of a probe text: which ids mean what."""
-    probe = tokenizer("Naïve café, 3 naps;\tnew\nline 12345 <extra_id_0>")["input_ids"]
+    probe = tokenizer(PROBE)["input_ids"]
     vocabulary = sorted((index, token) for token, index in tokenizer.get_vocab().items())
     return hash_text(repr((vocabulary, probe)))
 

@@ -9,6 +9,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from harness.errors import ModelError
 from harness.models.special_tokens import read_special_token
 
+PROBE = "Naïve café, 3 naps;\tnew\nline 12345 <extra_id_0>"
+"""A text that holds a bit of everything, and words that a small vocabulary lacks."""
+
 
 def require_complete(name: str, report: dict[str, Any]) -> None:
     """Every tensor was in the files.
@@ -59,6 +62,22 @@ def require_limit(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
             why="Each text that is tokenized is compared with it.",
             fix="Set it in tokenizer_config.json to as many tokens as the model can read.",
         )
+
+
+def require_words(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Any text can be read, and not only known words.
+
+    Raises:
+        ModelError: the tokenizer gives up at the `PROBE`.
+    """
+    try:
+        tokenizer(PROBE)
+    except Exception as error:  # tokenizers raises bare exceptions
+        raise ModelError(
+            f'The tokenizer of "{name}" cannot read a text: {error}.',
+            why="The first row with a word that it does not know would end the run.",
+            fix="Put the unknown token that tokenizer.json names into its vocabulary.",
+        ) from error
 
 
 def require_padding(name: str, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -14,7 +14,7 @@ from harness.cli import COMMANDS, cli
 from harness.cli.report import report_command
 from harness.config import load_experiment
 from harness.errors import BaselineError, ModelError, SettingsError, UsageError
-from tests.fuzz.models import make_adapter, make_checkpoint, use_adapter, use_checkpoint
+from tests.fuzz.models import make_adapter, make_checkpoint, make_tagger, use_adapter, use_checkpoint, use_tagger
 from tests.fuzz.texts import make_run_folder
 
 
@@ -107,6 +107,17 @@ def test_longest_input_that_is_no_number_is_no_traceback(tmp_path: Path, value: 
     path.write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(ModelError, match=r"model_max_length|cannot be loaded"):
         use_checkpoint(tmp_path, b"")
+
+
+def test_tokenizer_without_the_unknown_token_that_it_names_is_no_traceback(tmp_path: Path) -> None:
+    """The library says so at the first word that it does not know, in the middle of a run."""
+    make_tagger(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["model"]["vocab"][content["model"]["unk_token"]]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ModelError, match="cannot read a text"):
+        use_tagger(tmp_path, b"")
 
 
 def list_numbers(command: str) -> list[click.Parameter]:
