@@ -88,7 +88,9 @@ class Trial:
         """What came of it, and after how many seconds."""
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
-            folder = Path(place)
+            # A command line may name the folder above, where it then writes.
+            folder = Path(place, *"deep")
+            folder.mkdir(parents=True)
             write(files, folder)
             before = hash_folder(folder)
             outcome = self._use(folder, data)
