@@ -1,7 +1,7 @@
 """The F-measures of rouge_score, bit for bit, for many pairs of texts at once.
 
-A word is split and stemmed once, by rouge_score itself, and becomes characters, one for each token. So a text becomes
-a string, n-grams are counted for all pairs together, and rapidfuzz measures the longest common subsequences.
+A word is split by rouge_score itself and stemmed once, and becomes characters, one for each token. So a text becomes a
+string, n-grams are counted for all pairs together, and rapidfuzz measures the longest common subsequences.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cpdist
+from rouge_score.tokenize import tokenize
+
+from harness.metrics import porter
 
 KINDS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 BITS = 21
@@ -39,10 +42,8 @@ class Alphabet(dict[str, str]):
     """
 
     def __init__(self, *, stemmer: bool) -> None:
-        from rouge_score.tokenizers import DefaultTokenizer  # noqa: PLC0415 - it loads NLTK, which takes seconds
-
         super().__init__()
-        self._tokenizer = DefaultTokenizer(stemmer)
+        self._stemmer = porter if stemmer else None
         self._characters: dict[str, str] = {}
 
     def __missing__(self, word: str) -> str:
@@ -50,7 +51,7 @@ class Alphabet(dict[str, str]):
         if lower != word:
             self[word] = self[lower]
             return self[word]
-        for token in (tokens := self._tokenizer.tokenize(word)):
+        for token in (tokens := tokenize(word, self._stemmer)):
             characters.setdefault(token, chr(len(characters)))
         self[word] = "".join([characters[token] for token in tokens])
         return self[word]
