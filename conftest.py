@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +53,22 @@ settings.register_profile("dev", max_examples=50, **QUIET)
 settings.register_profile("ci", max_examples=100, derandomize=True, **QUIET)
 settings.register_profile("thorough", max_examples=2_000, **QUIET)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+_modules_frozen = 0
+
+
+def pytest_runtest_teardown() -> None:
+    """Take the modules that were loaded since out of the garbage collector's sight.
+
+    Every training begins with a full collection, and to look through all modules again takes longer than many a
+    training of the tests.
+    """
+    global _modules_frozen  # noqa: PLW0603 - of the whole session
+    if len(sys.modules) > _modules_frozen + 100:
+        _modules_frozen = len(sys.modules)
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")
