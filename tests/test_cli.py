@@ -94,6 +94,7 @@ def test_second_run_gives_the_same_outputs_and_hashes(
     assert [entry["outcome"] for entry in comparisons[1:]] == ["identical", "identical"]
 
 
+@pytest.mark.slow
 def test_table_fits_eighty_columns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The verdict is readable on the narrowest terminal."""
     monkeypatch.setenv("COLUMNS", "80")
@@ -371,6 +372,7 @@ def test_hub_name_offline_fails_within_two_seconds_as_a_program(silent_hub: str)
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_progress_goes_to_the_terminal_and_json_stays_clean() -> None:
     """With standard error on a terminal there are bars, and standard output is JSON and nothing else."""
     pty = pytest.importorskip("pty")

@@ -52,8 +52,9 @@ def version_of(folder: Path) -> int:
     return int(versions.pop())
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_leaves_the_old_or_the_new(tmp_path: Path) -> None:
-    """A process that stores without end is killed six times; what is read is whole each time."""
+    """A process that stores without end is killed twelve times; what is read is whole each time."""
     moments = random.Random(0)
     subprocess.run(
         [sys.executable, "-c", WRITER + 'store(sys.argv[1], "x", 0)', str(tmp_path)], env=environment(), check=True

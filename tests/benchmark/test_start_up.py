@@ -39,7 +39,7 @@ def test_start_up_keeps_its_promises() -> None:
     assert best["plugin"] - best["pytest alone"] <= 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_embedded_run_takes_a_minute_at_most(tmp_path: Path) -> None:
     """``harness run``, whole, from the import to the reports: at most 60 s of processor time on one thread.
 

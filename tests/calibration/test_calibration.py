@@ -21,7 +21,7 @@ SIZES = (20, 100, 500, 2_000)
 GATE = GateSettings(flips=1_000)
 
 
-@pytest.fixture(scope="module", params=["xsum_deltas", "wmt_deltas"])
+@pytest.fixture(scope="module", params=["xsum_deltas", pytest.param("wmt_deltas", marks=pytest.mark.slow)])
 def real(request: pytest.FixtureRequest) -> list[Calibrated]:
     """Calibrations on XSum and on WMT."""
     return calibrate(request.getfixturevalue(request.param), GATE, rows=SIZES, effect=1.0, trials=1_000, seed=1)

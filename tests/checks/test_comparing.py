@@ -122,6 +122,7 @@ def test_baseline_that_is_rewritten_with_the_same_content_is_seen(tmp_path: Path
         assert ("evaluation-leaves-the-baseline-alone" in found) is bad
 
 
+@pytest.mark.slow
 def test_check_is_quick_for_slow_decisions() -> None:
     """A decision that takes a tenth of a second is tried less often, not for a minute."""
     import time  # noqa: PLC0415

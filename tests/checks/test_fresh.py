@@ -61,6 +61,7 @@ def is_own_method(method: Any) -> bool:
     return getattr(method.__self__, method.__name__).__func__ is method.__func__
 
 
+@pytest.mark.slow
 def test_method_travels_by_its_owner() -> None:
     """A method of a library's class stays that of the library, no copy of its code, whose parts may not travel."""
     from transformers import BertForTokenClassification  # noqa: PLC0415 - torch loads only for tests that use it
@@ -118,6 +119,7 @@ def test_call_that_is_interrupted_leaves_no_answer_behind() -> None:
     assert call_fresh(lambda: "mine", libraries=False) == "mine"
 
 
+@pytest.mark.slow
 def test_tokenizers_that_were_used_before_the_fork_still_work() -> None:
     """The small tokenizers are trained when they are imported, which must not leave a fork waiting for lost threads."""
 

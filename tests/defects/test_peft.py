@@ -36,6 +36,7 @@ def test_each_defect_is_caught_and_named_first(name: str) -> None:
     assert report.suspects[0] == name, str(report)
 
 
+@pytest.mark.slow
 def test_every_check_fails_on_a_defect() -> None:
     """No check is there that nothing can fail."""
     failed = {result.check.name for name in DEFECTS for result in report_on(name).bad}

@@ -46,7 +46,15 @@ def test_every_defect_of_the_stage_is_looked_for() -> None:
     assert {name for names in SEEN_BY.values() for name in names} == set(DEFECTS)
 
 
-@pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in SEEN_BY.items() for name in names])
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        # It starts two fresh processes with all libraries.
+        pytest.param(module, name, marks=[pytest.mark.slow] * (module == "seeds"))
+        for module, names in SEEN_BY.items()
+        for name in names
+    ],
+)
 def test_a_defect_is_caught_and_named_first(module: str, name: str) -> None:
     """A check of the module fails, and the defect is its likeliest suspect."""
     defect = DEFECTS[name]

@@ -74,6 +74,7 @@ def test_table_fits_eighty_columns_and_cuts_no_number(
 
 
 @pytest.mark.usefixtures("libraries")
+@pytest.mark.slow
 def test_junit_says_what_was_found(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the XML of pytest, each requirement's test case holds the verdict and all numbers, passed or failed."""
     require = ["tuned must beat base on rouge1", "base must not drift"]

@@ -76,14 +76,14 @@ def test_killed_inside_a_later_stage_teaches_no_earlier_one(killed: Path, tmp_pa
 @pytest.mark.parametrize(
     ("line", "piece", "says"),
     [
-        (BOTH, "stage-1/training-1/step-1", "stage 1, training goes on from step 1 of 2 ("),
         ("joint", "stage-1/training-1/step-3", "stage 1, training goes on from step 3 of 4 ("),
-        ("adapters", "stage-2/training-1/step-1", "stage 2, training goes on from step 1 of 2 ("),
-        pytest.param(
-            "single",
-            "stage-2/training-1/step-1",
-            "stage 2, training goes on from step 1 of 2 (",
-            marks=pytest.mark.slow,
+        *(
+            pytest.param(line, piece, f"stage {piece[6]}, training goes on from step 1 of 2 (", marks=pytest.mark.slow)
+            for line, piece in (
+                (BOTH, "stage-1/training-1/step-1"),
+                ("adapters", "stage-2/training-1/step-1"),
+                ("single", "stage-2/training-1/step-1"),
+            )
         ),
     ],
 )

@@ -59,6 +59,7 @@ def test_newsroom_rows_are_summaries_in_two_languages() -> None:
     assert row.input != row.target
 
 
+@pytest.mark.slow
 def test_the_embedded_model_learns_to_translate(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A few rows of the embedded experiment already lift BLEU, and the gate sees it."""
     settings: dict[str, object] = {
