@@ -17,6 +17,8 @@ from harness.scoring import score_arm
 from harness.tasks import TASKS
 
 BASELINES = Path(__file__).parents[1] / "baselines"
+LONG = ("question-answering", "classification", "translation")
+"""Whole trainings of about a minute and more."""
 FEW = 12
 """Rows of which the base's outputs are made anew; all are with ``-m slow``."""
 
@@ -62,8 +64,14 @@ def test_stored_tuned_model_has_learned(name: str) -> None:
         assert base + 20 < tuned < 95
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in TASKS if name != "summarization"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long if name in LONG else pytest.mark.slow)
+        for name in TASKS
+        if name != "summarization"
+    ],
+)
 def test_every_requirement_holds(name: str) -> None:
     """The embedded experiment ends as it did when its baseline was stored: with a pass."""
     done = run(load_experiment(f"{name}-full"), baselines=BASELINES)
