@@ -33,7 +33,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers that each want all processors wait for one another.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The C library gives the memory of each large tensor back at once, and the kernel clears it anew for the next: that
-# costs a step of training on a processor up to two fifths of its time. Workers and programs read this when they start.
+# costs a step with a large vocabulary up to two fifths of its time. Workers and programs read this when they start.
 for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
     os.environ.setdefault(name, str(2**32))
 # What a shell starts in the background ignores Ctrl-C, and so do its children, to which some tests send one.

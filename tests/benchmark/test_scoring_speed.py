@@ -12,13 +12,14 @@ from harness.data.source import newsroom_rows
 from harness.tasks.summarization import SUMMARIZATION
 
 
-def test_rouge_is_many_times_as_fast_as_rouge_score() -> None:
-    """Four scores of 400 summaries, stemmed; base and tuned have the same references, so words are mostly known.
+@pytest.mark.parametrize(("again", "least"), [(True, 16), (False, 13)])
+def test_rouge_is_many_times_as_fast_as_rouge_score(again: bool, least: float) -> None:  # noqa: FBT001
+    """Four scores of 400 summaries, stemmed, whose words are known from another arm or new.
 
-    The aim is 20 times, and 29 were measured; the bound is lower, so that only a loss is seen and no noise.
+    The aim is 20 times, and 29 and 20 were measured; the bounds are lower, so that only a loss is seen and no noise.
     """
     texts = [row.target for row in newsroom_rows(SUMMARIZATION, 400, 0)]
-    assert measure_rouge(texts[::-1], texts, stemmer=True, again=True, rounds=3) >= 16
+    assert measure_rouge(texts[::-1], texts, stemmer=True, again=again, rounds=3) >= least
 
 
 @pytest.mark.parametrize("task", ["summarization", "generation"])

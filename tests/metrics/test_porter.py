@@ -36,6 +36,7 @@ WORDS = st.builds(lambda begin, ends: begin + "".join(ends), BEGINNINGS, st.list
 @example("dallied")
 @example("geologi")
 @example("oed")
+@example("y" * 2000)
 def test_every_word_is_stemmed_as_nltk_stems_it(word: str) -> None:
     """Words of many endings, of letters and digits as a token has them, short and long."""
     assert stem(word) == BY_NLTK.stem(word)
