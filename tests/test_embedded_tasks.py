@@ -20,7 +20,7 @@ BASELINES = Path(__file__).parents[1] / "baselines"
 LONG = ("question-answering", "classification", "translation")
 """Whole trainings of about a minute and more."""
 FEW = 12
-"""Rows of which the base's outputs are made anew; all are with ``-m slow``."""
+"""Rows of which the base's outputs are made anew; all are with ``-m slow`` and ``-m long``."""
 
 
 @pytest.mark.parametrize("name", list(TASKS))
