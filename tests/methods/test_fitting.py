@@ -25,9 +25,11 @@ BRIEF: dict[str, object] = {
     "gate.require": ["base must not drift by more than 100"],
     "rlhf.supervised_epochs": 1,
     "rlhf.steps": 1,
+    "rlhf.batch_size": 4,
     "rlhf.samples": 2,
     "rlhf.updates": 1,
     "rlhf.max_new_tokens": 4,
+    "rlhf.unseen": 8,
 }
 """One step or two, whatever comes of them."""
 WRITERS, ENCODER = ("tiny-t5", "tiny-llama"), "tiny-bert"
