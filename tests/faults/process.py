@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -26,6 +27,9 @@ PATIENCE = 300
 """Seconds until a process that does not end fails the test."""
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__])
+# A collection would look through all that was loaded, and with that have each child copy it.
+gc.collect()
+gc.freeze()
 PAIRED: dict[str, object] = {**SMALL, "training.epochs": 4}
 Prepare = Callable[[], None]
 

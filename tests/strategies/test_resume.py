@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import shutil
 import signal
 from collections.abc import Callable
@@ -18,11 +17,9 @@ from harness.strategies.curriculum import prepare_curriculum
 from harness.strategies.lines import choose_line
 from harness.strategies.study import make_study_key
 from harness.tuning import Clock
-from tests.faults.process import die_behind, die_in
+from tests.faults.process import CONTEXT, PATIENCE, die_behind, die_in
 from tests.strategies.resumable import fingerprint, settings, teach, work
 
-PATIENCE = 300
-"""Seconds until a child that does not get anywhere fails the test."""
 BOTH = "replay-ewc"
 """Replay and EWC together: the second stage needs the weights, the rows in memory and the Fisher information."""
 
@@ -35,10 +32,7 @@ def uninterrupted(line: str) -> list[object]:
 
 def kill(folder: Path, prepare: Callable[[], None], line: str = BOTH) -> None:
     """Run it in a process of its own, which kills itself as ``kill -9`` does."""
-    # One server imports torch; each child is forked from it, which takes no time.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.strategies.resumable"])
-    child = context.Process(target=work, args=(line, folder, prepare))
+    child = CONTEXT.Process(target=work, args=(line, folder, prepare))
     child.start()
     child.join(PATIENCE)
     assert child.exitcode == -signal.SIGKILL
