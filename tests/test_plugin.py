@@ -46,11 +46,12 @@ def test_again(harness_run):
 """
 
 
+@pytest.mark.usefixtures("libraries")
 def test_fixtures_share_one_run(pytester: pytest.Pytester) -> None:
     """Run, arms and verdict are computed once a session, from the harness.toml of the root folder."""
     write_experiment(pytester.path, SMALL)
     pytester.makepyfile(USES_FIXTURES)
-    result = pytester.runpytest_subprocess("-s")
+    result = pytester.runpytest_inprocess("-s")
     result.assert_outcomes(passed=3)
     assert len(set(re.findall(r"ENDED (.*)", result.stdout.str()))) == 1
     assert not (pytester.path / "runs").exists()
@@ -110,6 +111,7 @@ def test_users_faults_need_no_traceback(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("libraries")
 def test_experiment_is_found_from_below(pytester: pytest.Pytester) -> None:
     """Started in tests/, the session takes the harness.toml above it, and paths in it are meant from there."""
     write_experiment(pytester.path, {**SMALL, "data.source": "rows.jsonl"})
@@ -121,7 +123,7 @@ def test_experiment_is_found_from_below(pytester: pytest.Pytester) -> None:
     (below / "test_it.py").write_text(
         "def test(harness_run):\n    assert harness_run.experiment.name == 'mine'\n", encoding="utf-8"
     )
-    pytester.runpytest_subprocess("--rootdir", str(below), str(below)).assert_outcomes(passed=1)
+    pytester.runpytest_inprocess("--rootdir", str(below), str(below)).assert_outcomes(passed=1)
 
 
 @pytest.mark.slow
