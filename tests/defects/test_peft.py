@@ -27,7 +27,7 @@ def report_on(name: str) -> AuditReport:
     return audit(defect.plant(REFERENCES[defect.reference]), checks=CHECKS)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", DEFECTS)
 def test_each_defect_is_caught_and_named_first(name: str) -> None:
     """Some check fails, and the defect is the likeliest suspect of all."""
@@ -36,7 +36,7 @@ def test_each_defect_is_caught_and_named_first(name: str) -> None:
     assert report.suspects[0] == name, str(report)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_check_fails_on_a_defect() -> None:
     """No check is there that nothing can fail."""
     failed = {result.check.name for name in DEFECTS for result in report_on(name).bad}

@@ -62,14 +62,14 @@ def test_a_defect_is_caught_and_named_first(module: str, name: str) -> None:
     assert name in {suspects[0] for suspects in failures(report).values()}, str(report)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["seq2seq", "causal", "selecting", "classifier", "tagger", "reader"])
 def test_a_clean_pipeline_passes(name: str) -> None:
     """No check of the stage complains about a pipeline without a defect."""
     assert complaints(audit_with(reference(name), checks_of(*QUICK))) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_seed_finds_nothing_either() -> None:
     """The checks of the stage do not hang on the random choices of one seed."""
     assert complaints(audit_with(selecting.PIPELINE, checks_of(*QUICK), seed=2)) == []
