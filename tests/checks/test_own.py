@@ -23,6 +23,9 @@ QUICK = (
     "perfect-outputs-score-the-maximum",
 )
 
+MADE_ALIKE = {"translation": "summarization", "sentiment": "classification"}
+"""Tasks whose experiments are made of the same parts as another's."""
+
 
 def test_quick_checks_pass_on_the_embedded_experiment() -> None:
     """What `harness run` does with rows, labels and scores is what its checks ask of others."""
@@ -55,8 +58,10 @@ def test_rows_survive_being_written_as_records(name: str) -> None:
         assert task.read_record(record, 0) == row
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", list(TASKS))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long if name in MADE_ALIKE else pytest.mark.slow) for name in TASKS],
+)
 def test_every_embedded_experiment_passes_every_check(name: str) -> None:
     """No check fails on what the harness itself does."""
     report = audit_experiment(load_experiment(f"{name}-full"))

@@ -15,7 +15,7 @@ Batch = Mapping[str, torch.Tensor]
 Loss = Callable[[torch.nn.Module, Batch], torch.Tensor]
 
 IGNORE_INDEX = -100
-CHECKPOINTS = 20
+CHECKPOINTS = 5
 """How many a long run writes."""
 
 
