@@ -76,8 +76,8 @@ def test_what_is_replayed_is_what_is_in_memory(monkeypatch: pytest.MonkeyPatch) 
         plans.append(batches)
         return teach(pupil, courses, batches, *rest, **options)
 
-    monkeypatch.setattr(module, "teach_together", watch)
     before = taught(2, replay=6, ewc=1.0)
+    monkeypatch.setattr(module, "teach_together", watch)
     strategy(replay=6, ewc=1.0).teach(2, before)
     seen = {place for batch in plans[0] for place in batch}
     # Each row of these tasks is one example.
