@@ -31,7 +31,7 @@ def put_lines(document: Path, lines: list[str]) -> None:
     inside, end, after = rest.partition(END)
     known = {tuple(line.split(" | ")[:2]): line for line in inside.splitlines()[2:] if line.startswith("| ")}
     known |= {tuple(line.split(" | ")[:2]): line for line in lines}
-    table = "\n".join([*HEAD, *known.values()])
+    table = "\n".join([*HEAD, *(known[key] for key in sorted(known))])
     document.write_text(f"{before}{begin}\n{table}\n{end}{after}", encoding="utf-8")
 
 
