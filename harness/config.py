@@ -200,7 +200,7 @@ def load_experiment(choice: str | None = None, *, task: str | None = None) -> Ex
     Args:
         choice: a preset's name, or the path of a file like ``harness.toml`` or of a run's ``experiment.json``; by
             default ``harness.toml`` if the working folder has one, else the embedded preset.
-        task: whose embedded preset that is; by default summarization's.
+        task: whose embedded preset that is, also where ``harness.toml`` is of another task; by default summarization's.
 
     Raises:
         SettingsError: the file cannot be read, or a setting is unknown or wrong.
@@ -212,8 +212,12 @@ def load_experiment(choice: str | None = None, *, task: str | None = None) -> Ex
         ('sentiment', 'tiny-bert')
     """
     if choice is None:
-        preset = f"{task}-full" if f"{task}-full" in presets() else DEFAULT_PRESET
-        choice = str(DEFAULT_FILE) if os.path.lexists(DEFAULT_FILE) else preset
+        preset = f"{task}-full" if f"{task}-full" in presets() else None
+        if os.path.lexists(DEFAULT_FILE):
+            own = load_experiment(str(DEFAULT_FILE))
+            if preset is None or task == own.task:
+                return own
+        choice = preset or DEFAULT_PRESET
     if choice in presets():
         return parse_experiment(_read_preset(choice), where=f"preset {choice}")
     path = Path(choice)

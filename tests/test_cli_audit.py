@@ -113,6 +113,8 @@ def test_audit_prints_each_check_and_ends_with_its_code(
         (["mine:clean", "--check", "perfect-output-scores"], "Did you mean"),
         (["mine:clean", "--expect", "perfect-outputs-score-the-maximum"], "gives no reason"),
         (["mine:clean", "--expect", "nothing=such"], "There is no check"),
+        (["--task", "sumarization"], 'Did you mean "summarization"'),
+        (["mine:clean", "--task", "ner"], "mine:clean is a pipeline of its own"),
     ],
 )
 def test_mistakes_get_one_message(run: Callable[..., Done], args: list[str], word: str) -> None:

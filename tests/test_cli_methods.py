@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,19 @@ def test_methods_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixtur
         "summarization-brief",
     }
     assert "deaf is left out" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("three_methods")
+def test_json_has_every_run_and_every_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a program reads is what stands in the tables, and what each run's folder holds."""
+    assert run_all(tmp_path, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [run["experiment"] for run in found["runs"]] == ["summarization-full", "summarization-brief"]
+    assert all((Path(run["folder"]) / "verdict.json").is_file() for run in found["runs"])
+    lines, pairs, left_out = found["tables"]
+    assert [line[0] for line in lines["rows"]] == ["full", "brief"]
+    assert pairs["rows"][0][0] == "full - brief"
+    assert left_out["rows"][0][0] == "deaf"
 
 
 @pytest.mark.parametrize(("method", "told"), [("break_down", "The disk is full."), ("stumble", "has worn out.")])

@@ -143,6 +143,16 @@ def test_file_of_the_folder_comes_before_the_embedded_preset(tmp_path: Path, mon
     assert load_experiment().name == "mine"
 
 
+@pytest.mark.parametrize(("task", "name"), [("summarization", "mine"), ("ner", "ner-full"), ("own", "mine")])
+def test_named_task_is_not_put_upon_a_file_of_another(
+    task: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where harness.toml has another task, its columns and sentences are those of that: the embedded one is meant."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "harness.toml").write_text('name = "mine"', encoding="utf-8")
+    assert load_experiment(task=task).name == name
+
+
 def test_overrides_are_checked_like_the_file() -> None:
     """A setting may be changed by its path; a typo there is named too."""
     experiment = load_experiment("summarization-full")

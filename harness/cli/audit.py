@@ -62,7 +62,15 @@ def audit_command(
     from harness.checks.own_multitask import find_tasks
     from harness.checks.suite import audit, choose_checks, load_pipeline
     from harness.config import load_experiment
+    from harness.tasks import TASKS
 
+    if task is not None:
+        if pipeline is not None:
+            raise SettingsError(
+                f"--task names an experiment of the package, and {pipeline} is a pipeline of its own.",
+                fix="Leave out one of the two.",
+            )
+        TASKS.require(task)
     if strategy is not None and not (only or stages):
         stages = ("multitask",)
     checks = choose_checks(only=only, stages=stages)

@@ -52,7 +52,11 @@ class Places:
 
 @click.command("run")
 @click.argument("experiment", required=False)
-@click.option("--task", help="What is learned, as summarization; all: each task's embedded experiment, in one table.")
+@click.option(
+    "--task",
+    help="What is learned, as summarization: its embedded experiment, or harness.toml if that is of this task; all: "
+    "every embedded experiment, in one table.",
+)
 @click.option("--method", help="How the model is adapted, as full; all: every method, compared.")
 @click.option("--strategy", help="How one model learns several tasks, as sequential; all: every strategy, compared.")
 @click.option("--tasks", metavar="A,B,...", help="With --strategy: the tasks, in the order in which they are learned.")
@@ -90,7 +94,7 @@ class Places:
     "--save", type=click.Path(path_type=Path), metavar="FOLDER",
     help="Save the tuned model (of the first seed) and its tokenizer to a new folder; an adapter as PEFT loads it.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict, or all verdicts and tables, as JSON.")
 @click.pass_context
 def run_command(
     context: click.Context,
@@ -146,7 +150,7 @@ def run_command(
 
         del settings["task"]
         chosen = [_choose(each, settings, given) for each in list_tasks(experiment, data)]
-        context.exit(run_tasks(chosen, document=document, places=places))
+        context.exit(run_tasks(chosen, document=document, places=places, as_json=as_json))
     one = load_experiment(experiment, task=task)
     if data is not None and data != one.data.source:
         # Other rows are another experiment. Its settings were not chosen for them: there may be fewer, or some twice.
@@ -155,7 +159,8 @@ def run_command(
         from harness.cli.several import list_methods, run_methods
 
         del settings["method"]
-        context.exit(run_methods(list_methods(one.override(settings | given)), document=document, places=places))
+        ways = list_methods(one.override(settings | given))
+        context.exit(run_methods(ways, document=document, places=places, as_json=as_json))
     context.exit(execute(_choose(one, settings, given), as_json=as_json, places=places))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness import processes
 from harness.cli.run import Places, name_for_method, perform
@@ -61,16 +63,20 @@ def list_methods(experiment: Experiment) -> list[Experiment]:
     ]
 
 
-def run_tasks(experiments: Sequence[Experiment], *, places: Places, document: Path | None) -> int:
+def run_tasks(
+    experiments: Sequence[Experiment], *, places: Places, document: Path | None, as_json: bool = False
+) -> int:
     """Run every task and print one table; returns the gravest exit code."""
     from harness.gate import gravest
     from harness.report.several import NARROW, tabulate_runs
 
-    done = _run_each(experiments, tabulate_runs, places=places, document=document, narrow=NARROW)
+    done = _run_each(experiments, tabulate_runs, places=places, document=document, narrow=NARROW, as_json=as_json)
     return gravest([run.verdict.exit_code for run in done])
 
 
-def run_methods(experiments: Sequence[Experiment], *, places: Places, document: Path | None) -> int:
+def run_methods(
+    experiments: Sequence[Experiment], *, places: Places, document: Path | None, as_json: bool = False
+) -> int:
     """Run every method that applies and print what each brought and took, and which differ.
 
     A method that does not fit the task or the model is left out, and the reason is shown. The first has to fit.
@@ -86,7 +92,15 @@ def run_methods(experiments: Sequence[Experiment], *, places: Places, document: 
     from harness.gate import ExitCode
     from harness.report.methods import NARROW, tabulate_methods
 
-    done = _run_each(experiments, tabulate_methods, places=places, document=document, narrow=NARROW, skip_unfit=True)
+    done = _run_each(
+        experiments,
+        tabulate_methods,
+        places=places,
+        document=document,
+        narrow=NARROW,
+        as_json=as_json,
+        skip_unfit=True,
+    )
     return ExitCode.PASSED if len(done) > 1 else ExitCode.NOT_COMPARABLE
 
 
@@ -97,22 +111,26 @@ def _run_each(
     places: Places,
     document: Path | None,
     narrow: Collection[str],
+    as_json: bool,
     skip_unfit: bool = False,
 ) -> list[Run]:
-    """Run one after another, and print the tables; into the document as well, where one is named."""
-    from rich.console import Console
-
-    from harness.report.drawing import draw_table
+    """Run one after another, and print the tables, or all as JSON; into the document as well, where one is named."""
+    from harness.report.facts import describe_run
     from harness.report.several import require_place, write_tables
 
     if document is not None:
         require_place(document)
     done: list[Run] = []
+    facts: list[dict[str, Any]] = []
     skipped: dict[str, str] = {}
+
+    def note(run: Run, folder: Path) -> None:
+        facts.append({**describe_run(run), "folder": str(folder)})
+
     for number, experiment in enumerate(experiments, start=1):
         say(f"[{number}/{len(experiments)}] {experiment.name}", err=True)
         try:
-            done.append(perform(experiment, places))
+            done.append(perform(experiment, places, show=note))
         except UnfitError as error:
             if not (skip_unfit and done):
                 raise
@@ -121,8 +139,21 @@ def _run_each(
     tables = tabulate(done, skipped)
     if document is not None and processes.is_first():
         write_tables(tables, document)
+    if as_json:
+        content = {"runs": facts, "tables": [asdict(table) for table in tables]}
+        say(json.dumps(content, indent=2, ensure_ascii=False))
+    else:
+        _print_tables(tables, narrow)
+    return done
+
+
+def _print_tables(tables: Sequence[Table], narrow: Collection[str]) -> None:
+    """Print the tables; of those that have the narrow columns, these alone where the terminal is no wider."""
+    from rich.console import Console
+
+    from harness.report.drawing import draw_table
+
     console = Console()
     for table in tables:
         beyond = {*table.columns} - {*narrow} if {*narrow} <= {*table.columns} else ()
         console.print(draw_table(table, console, without=beyond))
-    return done
