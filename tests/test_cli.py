@@ -158,7 +158,7 @@ def test_baseline_is_replaced_after_review(monkeypatch: pytest.MonkeyPatch, caps
 
 
 def test_baseline_verify_and_prune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whole and known: 0. Edited, or of no experiment: 1, and named; prune removes orphans when told to."""
+    """Whole and known: 0. Edited, not approved, or of no experiment: 1, and named; prune removes orphans when told to."""
     Path("harness.toml").write_text('name = "mine"\n', encoding="utf-8")
     for experiment in ("mine", "gone"):
         store_by_hand("1", [50.0, 60.0], experiment=experiment)
@@ -170,6 +170,13 @@ def test_baseline_verify_and_prune(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert call(monkeypatch, "baseline", "prune", "--yes") == 0
     assert not Path("baselines/gone").exists()
     assert call(monkeypatch, "baseline", "verify") == 0
+    approval = Path("baselines/mine/approval.json")
+    written = approval.read_bytes()
+    approval.unlink()
+    capsys.readouterr()
+    assert call(monkeypatch, "baseline", "verify") == 1
+    assert f"✗ {approval} is missing" in capsys.readouterr().out
+    approval.write_bytes(written)
     rows = Path("baselines/mine/tuned/rows.jsonl")
     rows.write_text(rows.read_text(encoding="utf-8")[:-20], encoding="utf-8")
     capsys.readouterr()

@@ -1,6 +1,6 @@
 """The store of approved arms: ``baselines/<experiment>/``, reviewed in git."""
 
-from harness.baselines.approval import Approval
+from harness.baselines.approval import APPROVAL_FILE, Approval
 from harness.baselines.orphans import find_orphans, find_settings, known_experiments, prune
 from harness.baselines.review import Review, review, say_review
 from harness.baselines.store import (
@@ -16,6 +16,7 @@ from harness.baselines.store import (
 )
 
 __all__ = [
+    "APPROVAL_FILE",
     "DEFAULT_FOLDER",
     "Approval",
     "Baseline",

@@ -11,6 +11,7 @@ import click
 
 from harness.arm import Arm
 from harness.baselines import (
+    APPROVAL_FILE,
     Baseline,
     find_orphans,
     known_experiments,
@@ -131,7 +132,7 @@ def accept_command(
 @BASELINES
 @click.pass_context
 def verify_command(context: click.Context, experiments: Path, baselines: Path) -> None:
-    """Make sure that every stored file is whole and unedited, and belongs to an experiment; else end with code 1."""
+    """Make sure that what is stored is whole, unedited, approved, and of an experiment; else end with code 1."""
     orphans = find_orphans(baselines, known_experiments(experiments))
     problems = [f"{orphan} is an orphan: no experiment asks for it" for orphan in orphans]
     for place in places(baselines):
@@ -140,7 +141,12 @@ def verify_command(context: click.Context, experiments: Path, baselines: Path) -
         except UsageError as error:
             problems.append(str(error))
         else:
-            if stored is not None:
+            if stored is not None and stored.approval is None:
+                problems.append(
+                    f"{place / APPROVAL_FILE} is missing: why this was stored, and from which commit, nobody can tell. "
+                    "Restore it from git, or accept a run."
+                )
+            elif stored is not None:
                 say(f"✓ {place.name}: {2 + len(stored.others)} arms of {len(stored.base.rows)} rows")
     for problem in problems:
         say(f"✗ {problem}")
