@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 import os
@@ -134,6 +135,91 @@ def test_pickled_weights_are_read_only_where_that_is_allowed(
     with pytest.raises(ModelError, match="cannot be loaded"):
         load(checkpoint, allow_pickle=True)
     assert not (tmp_path / "attacked").exists()
+
+
+def hide_adapter(checkpoint: Path, **changes: object) -> None:
+    """Put an adapter among the files of a checkpoint, where transformers would put it on the base by itself."""
+    from peft import LoraConfig, get_peft_model  # noqa: PLC0415
+    from transformers import AutoModelForSeq2SeqLM  # noqa: PLC0415
+
+    from harness.methods.stored import StoredAdapter  # noqa: PLC0415 - PEFT takes seconds to import
+
+    base = AutoModelForSeq2SeqLM.from_pretrained(checkpoint)
+    config = LoraConfig(r=1, target_modules=["q"], init_lora_weights=False)
+    folder = checkpoint.with_name("adapter")
+    StoredAdapter.of(get_peft_model(copy.deepcopy(base), config)).save(folder, base, base="0" * 64)
+    change_json(folder / "adapter_config.json", **changes)
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        shutil.copy(folder / name, checkpoint)
+
+
+def test_adapter_hidden_in_a_checkpoint_is_refused(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would change the base unseen; one that names a module of Megatron would have it imported, and so run."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "evil_of_a_stranger.py").write_text("open('attacked', 'w').close()\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    hide_adapter(checkpoint, megatron_config={"a": 1}, megatron_core="evil_of_a_stranger")
+    with pytest.raises(ModelError, match=r"holds an adapter \(adapter_config\.json\) beside its weights"):
+        load(checkpoint)
+    (checkpoint / "adapter_config.json").unlink()
+    load(checkpoint)
+    assert not Path("attacked").exists()
+
+
+def test_adapter_that_names_a_module_to_import_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    """PEFT before 0.21 imports it without a question."""
+    from harness.methods.stored import StoredAdapter  # noqa: PLC0415
+
+    hide_adapter(checkpoint, megatron_config={"a": 1}, megatron_core="evil_of_a_stranger")
+    with pytest.raises(ModelError, match="megatron_core = 'evil_of_a_stranger'"):
+        StoredAdapter.read(tmp_path / "adapter", base="0" * 64)
+    change_json(tmp_path / "adapter" / "adapter_config.json", megatron_config=None)
+    StoredAdapter.read(tmp_path / "adapter", base="0" * 64)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../outside.safetensors", "/outside.safetensors", "..\\outside.safetensors", "pytorch_model.bin", 7],
+)
+def test_index_of_weights_that_leads_elsewhere_is_refused(name: object, checkpoint: Path) -> None:
+    """An index says in which file each tensor is: only files of the checkpoint, and no pickles."""
+    index = {"metadata": {}, "weight_map": {"shared.weight": "a.safetensors", "lm_head.weight": name}}
+    (checkpoint / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(ModelError, match=re.escape(f"{name!r}, says model.safetensors.index.json")):
+        load(checkpoint)
+
+
+def test_checkpoint_of_several_files_loads(checkpoint: Path) -> None:
+    """The index that transformers writes is in order; of pickles it is where those are allowed."""
+    from transformers import AutoModelForSeq2SeqLM  # noqa: PLC0415
+
+    model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint)
+    (checkpoint / "model.safetensors").unlink()
+    model.save_pretrained(checkpoint, max_shard_size="3MB")
+    assert len([*checkpoint.glob("model-*.safetensors")]) > 1
+    load(checkpoint)
+    names = json.loads((checkpoint / "model.safetensors.index.json").read_text(encoding="utf-8"))["weight_map"]
+    for path in checkpoint.glob("model*.safetensors*"):
+        path.unlink()
+    torch.save(model.state_dict(), checkpoint / "pytorch_model-1.bin")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(names, "pytorch_model-1.bin")}
+    (checkpoint / "pytorch_model.bin.index.json").write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"model\.allow_pickle = true"):
+        load(checkpoint)
+    load(checkpoint, allow_pickle=True)
+
+
+@pytest.mark.parametrize("name", ["attn_implementation", "_attn_implementation", "experts_implementation"])
+def test_native_code_of_the_hub_is_refused(name: str, checkpoint: Path) -> None:
+    """A config may ask for a kernel by its place on the hub: compiled code, which transformers would fetch and run."""
+    for value in ("evil/kernel", {"decoder": "evil/kernel:forward"}):
+        change_json(checkpoint / "config.json", **{name: value})
+        with pytest.raises(ModelError, match=rf"{name} = .*evil/kernel"):
+            load(checkpoint)
+    change_json(checkpoint / "config.json", **{name: "eager"})
+    load(checkpoint)
 
 
 def test_config_of_endless_layers_is_refused(checkpoint: Path) -> None:

@@ -77,6 +77,7 @@ class StoredAdapter:
                 "base the adapter was trained: on another one it means nothing.",
                 fix="Give a folder that a run with adapters wrote.",
             ) from error
+        _require_no_import(config, folder)
         require_quick_patterns(config, folder)
         if known != base:
             raise ModelError(
@@ -158,6 +159,16 @@ class StoredAdapter:
     def _changes(self, key: str) -> bool:
         """Whether a weight belongs to the adapter proper."""
         return any(part.startswith(PREFIXES[self.config.peft_type]) for part in key.split("."))
+
+
+def _require_no_import(config: PeftConfig, folder: Path) -> None:
+    """PEFT imports the module that stands here, and before 0.21 any: to import one is to run it."""
+    if getattr(config, "megatron_config", None):
+        raise ModelError(
+            f"The adapter in {folder} is one for Megatron: megatron_core = {config.megatron_core!r:.100}.",
+            why="That module would be imported, and so run; no setting allows it, for no model here is Megatron's.",
+            fix="Take megatron_config out of adapter_config.json, or train the adapter anew.",
+        )
 
 
 def write_base(folder: Path, base: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import transformers
@@ -16,6 +16,9 @@ from harness.errors import ModelError
 from harness.models.locate import Place
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+"""The files that say in which file each tensor of a checkpoint of several files is."""
+ADAPTER = "adapter_config.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 """Endings of files of weights that are pickles: to unpack one is to run what stands in it."""
 MOST_LAYERS = 1_000
@@ -28,10 +31,14 @@ def require_trust(place: Place, settings: ModelSettings) -> None:
     Python that comes with a checkpoint is refused only where transformers has no class of its own to use instead.
 
     Raises:
-        ModelError: the checkpoint brings Python, or weights in a pickle alone, or more layers than anything has.
+        ModelError: the checkpoint brings Python, native code, an adapter, weights in a pickle alone or elsewhere, or
+            more layers than anything has.
     """
     config = _read(place, settings, "config.json")
     _require_layers(config, settings.name)
+    _require_no_kernel(config, settings.name)
+    _require_no_adapter(place, settings)
+    _require_own_files(place, settings)
     foreign = tuple(_find_python(config, _read(place, settings, "tokenizer_config.json")))
     if foreign and not settings.trust_remote_code:
         raise ModelError(
@@ -62,6 +69,45 @@ def _require_layers(config: Mapping[str, Any], name: str) -> None:
             )
 
 
+def _require_no_kernel(config: Mapping[str, Any], name: str) -> None:
+    """A kernel is compiled code of the hub, which transformers fetches and runs where a config asks for it."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            _require_no_kernel(value, name)
+        if key.endswith(("attn_implementation", "experts_implementation")) and "/" in json.dumps(value):
+            raise ModelError(
+                f'The config of "{name}" asks for code of the hub: {key} = {value!r:.200}.',
+                why="It would be fetched, and could do all that you can do; no setting allows it.",
+                fix="Take that line out of config.json; transformers then chooses among its own.",
+            )
+
+
+def _require_no_adapter(place: Place, settings: ModelSettings) -> None:
+    """Where one lies beside the weights, transformers puts it on the base by itself, by PEFT and in any format."""
+    if _find(place, settings, ADAPTER) is not None:
+        raise ModelError(
+            f'The checkpoint "{settings.name}" holds an adapter ({ADAPTER}) beside its weights.',
+            why="It would be put on the base unseen: what is called the base would be another model, and reading an "
+            "adapter can run what its settings name.",
+            fix="Take the adapter's files out; or put it on its base for good in a program of your own that trusts it: "
+            "PeftModel.from_pretrained(base, folder).merge_and_unload(), and save_pretrained.",
+        )
+
+
+def _require_own_files(place: Place, settings: ModelSettings) -> None:
+    """An index names the files of the weights: these are files of the checkpoint, and no pickles unless allowed."""
+    for index in INDEXES:
+        listed = _read(place, settings, index).get("weight_map")
+        for name in listed.values() if isinstance(listed, dict) else ():
+            plain = isinstance(name, str) and PureWindowsPath(name).name == name
+            if not plain or (index == INDEXES[0] and not name.endswith(".safetensors")):
+                raise ModelError(
+                    f'The checkpoint "{settings.name}" has weights in {name!r:.200}, says {index}.',
+                    why="Weights are read from files of the checkpoint alone, and those of this index are safetensors.",
+                    fix="Save it anew with save_pretrained.",
+                )
+
+
 def _find_python(config: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[str]:
     """The places where a checkpoint names classes that only its own Python has."""
     if config.get("auto_map") and config.get("model_type") not in CONFIG_MAPPING:
@@ -72,12 +118,21 @@ def _find_python(config: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterato
 
 def _read(place: Place, settings: ModelSettings, name: str) -> dict[str, Any]:
     """A JSON file of a checkpoint; nothing where there is none that can be read: loading says why."""
+    path = _find(place, settings, name)
     try:
-        path = cached_file(place.path, name, revision=settings.revision, local_files_only=place.local)
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError, RecursionError):
+        content = {} if path is None else json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _find(place: Place, settings: ModelSettings, name: str) -> Path | None:
+    """A file of a checkpoint, in its folder or from the hub; nothing where there is none."""
+    try:
+        found = cached_file(place.path, name, revision=settings.revision, local_files_only=place.local)
+    except (OSError, ValueError):
+        return None
+    return None if found is None else Path(found)
 
 
 def _find_pickles(folder: Path) -> list[str]:
