@@ -53,8 +53,10 @@ def write_whole(path: Path, content: bytes) -> None:
     fresh = _beside(path, f"{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.unlink(missing_ok=True)
         try:
-            fresh.write_bytes(content)
+            with fresh.open("xb") as file:
+                file.write(content)
             fresh.replace(path)
         finally:
             fresh.unlink(missing_ok=True)
@@ -114,11 +116,15 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
 
     Raises:
         BusyError: another process has it, and nobody waits.
-        UsageError: the place cannot be written.
+        UsageError: the place cannot be written, or a link stands where the lock should.
     """
+    place = folder / LOCK_FILE
+    if place.is_symlink():
+        # A lock is a file that may be emptied.
+        raise UsageError(f"{place} is a link to {place.readlink()}.", fix="Delete it, if nobody is at work there.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK_FILE)
+        lock = FileLock(place)
         lock.acquire(blocking=wait)
     except Timeout:
         raise BusyError(

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from importlib import resources
 from pathlib import Path
 
@@ -17,17 +18,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import conftest
+from harness.atomic import LOCK_FILE, locked
 from harness.baselines import newest_run, prune, read_baseline
+from harness.baselines.approval import refuse_carelessness
 from harness.config import DataSettings, ModelSettings
 from harness.data.files import read_path
-from harness.errors import DataError, ModelError, UsageError
+from harness.errors import BaselineError, DataError, ModelError, UsageError
 from harness.models.architecture import read_architecture
 from harness.models.loading import load_model
 from harness.places import place_inside
 from harness.printable import UNSAFE, escape, printable, printable_all
+from harness.report.account import give_account
+from harness.report.folder import write_reports, write_run
 from harness.report.templating import fill
 from harness.settings import why_unsafe
 from harness.tasks.summarization import SUMMARIZATION
+from tests.runs import make_run
 
 BAD_NAMES = [
     "", ".", "..", "../x", "/etc", "a/b", "a\\b", "a\0b", "CON", "con.txt", "nul", "LPT1", "a.", "-rf", ".git", "a b",
@@ -227,6 +233,38 @@ def test_config_of_endless_layers_is_refused(checkpoint: Path) -> None:
     change_json(checkpoint / "config.json", num_decoder_layers=2**63)
     with pytest.raises(ModelError, match="num_decoder_layers = 9223372036854775808"):
         load(checkpoint)
+
+
+def test_no_file_behind_a_link_is_written(tmp_path: Path) -> None:
+    """A run of a stranger may hold links where reports are written, and locks are: what they lead to stays as it is."""
+    mine = tmp_path / "mine"
+    mine.write_text("mine", encoding="utf-8")
+    run = make_run([50.0, 60.0], [60.0, 70.0])
+    folder = write_run(run, tmp_path / "runs")
+    for name in ("report.md", "report.html"):
+        (folder / name).unlink()
+        (folder / name).symlink_to(mine)
+    write_reports(give_account(run), folder)
+    assert mine.read_text(encoding="utf-8") == "mine"
+    assert "<html" in (folder / "report.html").read_text(encoding="utf-8")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / LOCK_FILE).symlink_to(mine)
+    with pytest.raises(UsageError, match=r"\.lock is a link to .*mine"), locked(tmp_path / "other"):
+        pass
+    assert mine.read_text(encoding="utf-8") == "mine"
+
+
+def test_git_of_a_strangers_folder_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Baselines that came with a repository of their own: its settings may name a program for git to start."""
+    monkeypatch.delenv("CI", raising=False)
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    mark = tmp_path / "attacked"
+    for name in ("core.fsmonitor", "core.hooksPath"):
+        subprocess.run(["git", "-C", tmp_path, "config", name, f"touch {mark}; false"], check=True)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(BaselineError, match="differs from its commit"):
+        refuse_carelessness(tmp_path / "baselines", force=False)
+    assert not mark.exists()
 
 
 def rows_of(path: Path, **limits: int) -> int:

@@ -138,11 +138,15 @@ def _list_changes(folder: Path, ignored: Sequence[Path]) -> list[str]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git says; nothing where there is no git or no work tree."""
+    """What git says; nothing where there is no git or no work tree.
+
+    The settings of a repository may name programs for git to start. Whoever looks at the baselines of somebody else
+    wants none of them.
+    """
     place = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.is_dir())
     try:
         done = subprocess.run(  # noqa: S603 - fixed words and paths of our own
-            ["git", "-C", str(place), *arguments],  # noqa: S607 - the user's git
+            ["git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-C", str(place), *arguments],  # noqa: S607 - the user's git
             capture_output=True,
             text=True,
             check=True,

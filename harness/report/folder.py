@@ -14,7 +14,7 @@ from harness.baselines.store import name_seed
 from harness.data.rows import list_ledger
 from harness.errors import UsageError
 from harness.places import place_inside
-from harness.report.account import Account, give_account, write_account, write_lines, write_text
+from harness.report.account import Account, give_account, write_account, write_lines
 from harness.report.markdown import write_markdown
 
 if TYPE_CHECKING:
@@ -90,11 +90,11 @@ def name_folder(runs: Path, outputs_hash: str) -> Path:
 
 
 def write_reports(account: Account, folder: Path) -> None:
-    """Write ``report.md`` and ``report.html``."""
+    """Write ``report.md`` and ``report.html``; where a link stands in their place, it gives way to them."""
     from harness.report.html import write_html  # noqa: PLC0415 - matplotlib is slow to import; a typo need not wait
 
-    write_text(folder / "report.md", write_markdown(account))
-    write_text(folder / "report.html", write_html(account))
+    for name, text in (("report.md", write_markdown(account)), ("report.html", write_html(account))):
+        write_whole(folder / name, text.encode("utf-8", "replace"))
 
 
 def keep_out_of_git(runs: Path) -> None:
