@@ -8,10 +8,12 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 from importlib import resources
 from pathlib import Path
 
+import datasets
 import pytest
 import torch
 from hypothesis import given
@@ -270,6 +272,42 @@ def test_git_of_a_strangers_folder_runs_nothing(tmp_path: Path, monkeypatch: pyt
 def rows_of(path: Path, **limits: int) -> int:
     settings = DataSettings.model_validate({"limits": limits})
     return sum(1 for _ in read_path(path, settings, SUMMARIZATION, split="train"))
+
+
+def test_data_set_reads_no_media(tmp_path: Path) -> None:
+    """A column of pictures may name places on the network; no row of text needs it, so none is looked at."""
+    text = datasets.Value("string")
+    picture = {"bytes": datasets.Value("binary"), "path": text}
+    columns = {"document": text, "summary": text, "picture": picture, "several": [picture]}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = {"bytes": None, "path": f"http://127.0.0.1:{server.getsockname()[1]}/x.png"}
+        row = {"document": "a", "summary": "b", "picture": place, "several": [place]}
+        saved = datasets.Dataset.from_list([row], features=datasets.Features(columns))
+        saved.save_to_disk(tmp_path / "saved")
+        info = json.loads((tmp_path / "saved" / "dataset_info.json").read_text(encoding="utf-8"))
+        info["features"] |= {"picture": {"_type": "Image"}, "several": {"_type": "List", "feature": {"_type": "Image"}}}
+        (tmp_path / "saved" / "dataset_info.json").write_text(json.dumps(info), encoding="utf-8")
+        assert rows_of(tmp_path / "saved") == 1
+        server.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+def test_saved_data_set_leaves_no_folder(tmp_path: Path) -> None:
+    """Its notes name its own files and splits, and no others."""
+    saved = datasets.Dataset.from_list([{"document": "a", "summary": "b"}])
+    saved.save_to_disk(tmp_path / "other")
+    datasets.DatasetDict(train=saved).save_to_disk(tmp_path / "mine")
+    assert rows_of(tmp_path / "mine") == 1
+    change_json(tmp_path / "mine" / "dataset_dict.json", splits=["../other"])
+    with pytest.raises(DataError, match=r"dataset_dict\.json names '\.\./other'"):
+        rows_of(tmp_path / "mine")
+    change_json(tmp_path / "mine" / "dataset_dict.json", splits=["train"])
+    state = tmp_path / "mine" / "train" / "state.json"
+    for name in ("../../other/data-00000-of-00001.arrow", "/etc/passwd", 7):
+        change_json(state, _data_files=[{"filename": name}])
+        with pytest.raises(DataError, match=re.escape(f"state.json names {name!r}")):
+            rows_of(tmp_path / "mine")
 
 
 RECORDS = [{"document": "a" * 30, "summary": "b"} for _ in range(5)]

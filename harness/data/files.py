@@ -11,8 +11,8 @@ from harness.data.columns import Reader, Record, to_rows
 from harness.data.formats import ENDINGS, FORMATS, find_ending, find_format
 from harness.data.formats.lines import require_content
 from harness.data.formats.text import read_parallel
-from harness.data.named_classes import name_classes
 from harness.data.rows import Row
+from harness.data.saved import is_saved_dataset, read_saved
 from harness.errors import DataError
 
 PICKLES = {".bin", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
@@ -39,17 +39,12 @@ def read_path(path: Path, settings: DataSettings, reader: Reader, *, split: str)
     if targets is not None:
         yield from to_rows(_read_pairs(path, targets, settings), settings, reader, where=str(path))
     elif is_saved_dataset(path):
-        yield from to_rows(_read_saved(path, split), settings, reader, where=str(path))
+        yield from to_rows(read_saved(path, split), settings, reader, where=str(path))
     else:
         files = _list_files(path, settings) if path.is_dir() else [path]
         for file in files:
             prefix = f"{file.name}-" if len(files) > 1 else ""
             yield from to_rows(read_records(file, settings), settings, reader, where=str(file), prefix=prefix)
-
-
-def is_saved_dataset(path: Path) -> bool:
-    """Whether ``datasets`` saved this folder."""
-    return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
 
 
 def read_records(path: Path, settings: DataSettings) -> Iterator[Record]:
@@ -117,20 +112,3 @@ def _list_files(folder: Path, settings: DataSettings) -> list[Path]:
             f"The folder {folder} holds no data file.", fix=f"Formats: {', '.join(FORMATS)}; see data.format."
         )
     return chosen
-
-
-def _read_saved(path: Path, split: str) -> Iterator[Record]:
-    import datasets
-
-    try:
-        saved = datasets.load_from_disk(str(path))
-    except Exception as error:
-        raise DataError(f"The data set in {path} cannot be read: {error}.", fix="Save it anew.") from error
-    if isinstance(saved, datasets.DatasetDict):
-        if split not in saved:
-            raise DataError(f'{path} has no split "{split}".', fix=f"Set data.split to one of: {', '.join(saved)}.")
-        saved = saved[split]
-    try:
-        yield from name_classes(saved)
-    except Exception as error:
-        raise DataError(f"The data set in {path} is damaged: {error}.", fix="Save it anew.") from error
