@@ -64,6 +64,17 @@ def test_run_step_gives_verdict_folder_and_summary(tmp_path: Path) -> None:
     assert summary.read_text(encoding="utf-8").startswith("# mine: improved")
 
 
+def test_outcome_is_that_of_the_run_itself(tmp_path: Path) -> None:
+    """An earlier use of the action in the same job leaves no verdict that a later one would find."""
+    old = tmp_path / "temporary" / "harness-runs" / "z" / "run"
+    old.mkdir(parents=True)
+    (old / "verdict.json").write_text('{"outcome": "improved"}', encoding="utf-8")
+    code, printed, outputs = run_step("Run", tmp_path, EXPERIMENT="none.toml", ARGUMENTS="")
+    assert code == 2, printed
+    assert outputs == {}
+    assert read_steps()["Keep the reports"]["with"]["name"] == "${{ inputs.artifact }}"
+
+
 @pytest.mark.slow
 def test_run_step_fails_with_the_verdicts_own_code(tmp_path: Path) -> None:
     """A run with a requirement that cannot be compared ends with code 4, and its outputs are there all the same."""

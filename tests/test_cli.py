@@ -158,7 +158,7 @@ def test_baseline_is_replaced_after_review(monkeypatch: pytest.MonkeyPatch, caps
 
 
 def test_baseline_verify_and_prune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whole and known: 0. Edited, not approved, or of no experiment: 1, and named; prune removes orphans when told to."""
+    """Whole, approved and known: 0; else 1, and what is wrong is named; prune removes orphans when told to."""
     Path("harness.toml").write_text('name = "mine"\n', encoding="utf-8")
     for experiment in ("mine", "gone"):
         store_by_hand("1", [50.0, 60.0], experiment=experiment)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import COMMANDS
 from harness.errors import DataError
 from harness.gate import ExitCode
 from tests.fuzz.commands import make_arguments, make_project
@@ -18,6 +19,8 @@ from tests.fuzz.targets import TARGETS
 from tests.fuzz.trial import Target, Trial
 
 INPUTS = int(os.environ.get("HARNESS_FUZZ_INPUTS", "500"))
+TRAINS = {"bench", "calibrate", "defects", "run", "sweep"}
+"""Commands that take minutes where their arguments happen to be right."""
 CODES = {int(code) for code in ExitCode} - {int(ExitCode.INTERNAL)}
 
 
@@ -32,18 +35,41 @@ def test_every_outcome_is_a_success_or_an_error_of_ours(target: Target) -> None:
     assert len(tally.outcomes) > 1
 
 
-@pytest.mark.fuzz
-@pytest.mark.parametrize("number", range(8))
-def test_program_itself_ends_with_a_code_of_ours(tmp_path: Path, number: int) -> None:
-    """A sample of command lines as real processes, those that would train left out: no traceback, no code 70."""
-    make_project(tmp_path)
-    arguments = make_arguments(bytes([0 if number % 2 else 1, number, *range(number * 7, number * 7 + 20)]))
-    plain = [text.replace("\0", "") for text in arguments]
+def call_program(folder: Path, arguments: list[str]) -> int:
+    """The program as a real process in a small project: no traceback, no code of a bug."""
+    make_project(folder)
     done = subprocess.run(
-        [sys.executable, "-m", "harness", *plain], cwd=tmp_path, capture_output=True, timeout=300, check=False
+        [sys.executable, "-m", "harness", *arguments], cwd=folder, capture_output=True, timeout=300, check=False
     )
-    assert done.returncode in CODES
+    assert done.returncode in CODES, done.stderr
     assert b"Traceback" not in done.stderr
+    return done.returncode
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in TRAINS])
+def test_program_itself_ends_with_a_code_of_ours(tmp_path: Path, name: str) -> None:
+    """A sample of command lines as real processes, one of each command that does not train."""
+    number = list(COMMANDS).index(name)
+    arguments = make_arguments(bytes([number, *range(number * 7, number * 7 + 20)]))
+    assert arguments[0] == name
+    call_program(tmp_path, [text.replace("\0", "") for text in arguments])
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("baseline verify", 0),
+        ("report run", 0),
+        ("compare run/tuned run/base", 3),
+        ("init new", 0),
+        ("audit --list", 0),
+    ],
+)
+def test_command_line_that_nobody_damaged_is_understood(tmp_path: Path, line: str, code: int) -> None:
+    """The sample stands for something: the same commands, asked properly, do their work in that very project."""
+    assert call_program(tmp_path, line.split()) == code
 
 
 def test_no_bytes_damage_nothing_and_some_do() -> None:
