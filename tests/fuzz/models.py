@@ -48,6 +48,13 @@ def make_checkpoint(folder: Path) -> None:
     _save_tokenizer(folder)
 
 
+def make_checkpoint_of_several_files(folder: Path) -> None:
+    """The same with an index, which names the files of the weights."""
+    _make_t5().save_pretrained(folder, max_shard_size="1KB")
+    _save_tokenizer(folder)
+    assert (folder / "model.safetensors.index.json").is_file()
+
+
 def make_tagger(folder: Path) -> None:
     """A BERT with a random field."""
     from transformers import BertConfig
@@ -124,7 +131,7 @@ def keep_the_base(files: Files) -> Files:
 
 
 MODELS = (
-    Target(name="tokenizer folders and checkpoints", seeds=made_by(make_checkpoint), use=use_checkpoint),
+    Target(name="tokenizer folders and checkpoints", seeds=made_by(make_checkpoint, make_checkpoint_of_several_files), use=use_checkpoint),
     Target(name="CRF taggers", seeds=made_by(make_tagger), use=use_tagger),
     Target(
         name="adapters",
