@@ -50,7 +50,7 @@ def make_checkpoint(folder: Path) -> None:
 
 def make_checkpoint_of_several_files(folder: Path) -> None:
     """The same with an index, which names the files of the weights."""
-    _make_t5().save_pretrained(folder, max_shard_size="1KB")
+    _make_t5().save_pretrained(folder, max_shard_size=400)
     _save_tokenizer(folder)
     assert (folder / "model.safetensors.index.json").is_file()
 
@@ -131,7 +131,11 @@ def keep_the_base(files: Files) -> Files:
 
 
 MODELS = (
-    Target(name="tokenizer folders and checkpoints", seeds=made_by(make_checkpoint, make_checkpoint_of_several_files), use=use_checkpoint),
+    Target(
+        name="tokenizer folders and checkpoints",
+        seeds=made_by(make_checkpoint, make_checkpoint_of_several_files),
+        use=use_checkpoint,
+    ),
     Target(name="CRF taggers", seeds=made_by(make_tagger), use=use_tagger),
     Target(
         name="adapters",
