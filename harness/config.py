@@ -94,13 +94,18 @@ class GenerationSettings(Settings):
     engine: str = "transformers"
     """What generates; ``auto`` takes the fastest that agrees with ``transformers`` on rows of this run."""
     num_beams: int = Field(1, ge=1, le=256)
+    """How many beginnings of a text are followed at once; 1 takes the likeliest token each time."""
     min_length: int = Field(0, ge=0)
     """In tokens; the decoder's start token counts. Of a causal model only the new tokens are counted."""
     max_length: int = Field(64, ge=2, le=100_000)
     """In tokens; the decoder's start token counts. Of a causal model only the new tokens are counted."""
     length_penalty: float = 1.0
+    """Of beams: the power of its length by which a text's log-likelihood is divided; above 0 favours longer texts."""
     early_stopping: bool | Literal["never"] = False
+    """Of beams: ``true`` ends a row once as many texts are finished as there are beams, ``false`` once better ones are
+    unlikely, ``never`` once there can be none."""
     no_repeat_ngram_size: int = Field(0, ge=0)
+    """No run of so many tokens comes twice in a text; 0 allows it."""
     batch_size: Count = 32
     """Rows in a batch, at most; fewer where memory runs out."""
     batch_tokens: Count | None = None
@@ -138,8 +143,12 @@ class Experiment(Settings):
     """Everything that decides how a run comes out."""
 
     name: Name
+    """What runs and baselines are stored under: letters, digits, ``.``, ``_`` and ``-``."""
     task: str = "summarization"
+    """What is learned: ``summarization``, ``translation``, ``classification``, ``sentiment``, ``ner``,
+    ``question-answering`` or ``generation``."""
     method: str = "full"
+    """How the model is adapted: ``full``, ``prompt``, ``lora``, ``adapters`` or ``rlhf``."""
     repeats: int = Field(1, ge=1, le=100)
     """How many models are trained, with ``training.seed`` and the seeds behind it; a gain must survive their noise."""
     data: DataSettings = DataSettings()

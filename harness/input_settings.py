@@ -50,7 +50,7 @@ class DataSettings(Settings):
     eval_target_source: str | None = Field(None, min_length=1)
     """For parallel text: the text file that holds the target of each line of ``eval_source``."""
     format: str | None = None
-    """The format of the files, where their endings do not tell: one of `harness.data.formats.FORMATS`."""
+    """The format of the files, where their endings do not tell, as ``csv``; a wrong one is answered with the list."""
     columns: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
     """The columns of comma- or tab-separated files whose first line does not name them."""
     split: str = "train"
@@ -66,8 +66,10 @@ class DataSettings(Settings):
     target_columns: tuple[str, ...] | None = Field(None, min_length=1, strict=False)
     """The column that holds the target: the first of these that a file has; by default the task's usual names."""
     train_rows: Count = 240
-    """Where rows ask about passages, the cut between the two splits moves to the nearest end of a passage."""
+    """How many rows train. Where they ask about passages, the cut between the two splits moves to the nearest end of
+    a passage."""
     eval_rows: Count = 200
+    """How many rows evaluate."""
     allow_fewer: bool = False
     """Take what there is where a source has fewer rows than asked for; the splits keep their proportion."""
     seed: Seed = 42
@@ -115,7 +117,9 @@ class EncodingSettings(Settings):
     prefix: str | None = None
     """Put before each input; the task's own prefix where this is not set."""
     max_input_tokens: Count = 512
+    """Longer inputs are cut, and how many is said."""
     max_target_tokens: Count = 128
+    """Longer targets are cut in training, and how many is said."""
     loss_on: Literal["target", "all"] = "target"
     """What a causal model learns: the target alone, or the prompt as well, as in language modelling."""
     chat: bool = False

@@ -11,12 +11,13 @@ from harness.config import Experiment
 from harness.methods import METHODS
 from harness.report.settings import fill_settings, list_settings
 from harness.report.several import require_place
+from harness.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / "docs" / "methods"
-GROUPS = [name for name, field in Experiment.model_fields.items() if isinstance(field.annotation, type)]
+PAGES = [*sorted(FOLDER.glob("*.md")), FOLDER.parent / "settings.md"]
 
 
-@pytest.mark.parametrize("page", sorted(FOLDER.glob("*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_tables_are_those_of_the_settings(page: Path) -> None:
     """Each table of settings is what the command makes of ``harness/config.py`` today."""
     text = page.read_text(encoding="utf-8")
@@ -32,12 +33,22 @@ def test_each_method_has_its_page(name: str) -> None:
     assert f"]({name}.md)" in (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
-def test_every_setting_of_a_method_is_explained() -> None:
-    """No line of a table lacks its meaning."""
-    shown = [group for page in FOLDER.glob("*.md") for group in re.findall("<!-- settings: ([a-z]+)", page.read_text())]
-    assert "training" in shown
-    for group in set(shown) & set(Experiment.model_fields):
-        assert [name for name, _, meaning in list_settings(group) if not meaning] == []
+def test_every_setting_has_its_line_and_its_meaning() -> None:
+    """Each setting of an experiment, in a group or not, stands in exactly one table, and says what it does."""
+    shown = [group for page in PAGES for group in re.findall("<!-- settings: ([a-z.]+)", page.read_text())]
+    lines = [line for group in shown if group not in {"full", "none"} for line in list_settings(group)]
+    assert sorted(name.strip("`") for name, _, _ in lines) == sorted(list_names(Experiment))
+    assert [name for name, _, meaning in lines if not meaning] == []
+
+
+def list_names(kind: type[Settings], before: str = "") -> list[str]:
+    """The names of all settings, those of groups within groups as well."""
+    names = []
+    for name, field in kind.model_fields.items():
+        inner = field.annotation
+        is_group = isinstance(inner, type) and issubclass(inner, Settings)
+        names += list_names(inner, f"{before}{name}.") if is_group else [f"{before}{name}"]
+    return names
 
 
 def test_changed_setting_changes_the_table() -> None:

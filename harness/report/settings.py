@@ -1,6 +1,6 @@
 """Tables of settings for the documents, read from the settings' own classes.
 
-``python -m harness.report.settings docs/*/*.md`` puts them between the marks of each page.
+``python -m harness.report.settings docs/settings.md docs/*/*.md`` puts them between the marks of each page.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, cast
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -21,9 +22,11 @@ from harness.multitask import Multitask
 from harness.report.markdown import write_table
 
 MARKED = re.compile(r"(<!-- settings: ([a-z.]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
-"""The place of a table: the name of the group stands in its first line, as ``lora`` or ``multitask.joint``."""
+"""The place of a table: the group's name stands in its first line, as ``lora``, ``data.limits`` or ``multitask.joint``;
+``experiment`` are the settings that stand in no group."""
 OF_TASKS = "multitask."
 """What stands before the name of a group of a run over several tasks."""
+WHOLE = "experiment"
 TITLES = ("setting", "default", "meaning")
 
 
@@ -33,24 +36,35 @@ def fill_settings(text: str) -> str:
 
 
 def list_settings(group: str) -> list[tuple[str, str, str]]:
-    """Name, default and meaning of each setting of a group, as ``training`` of an experiment or ``multitask.joint``."""
+    """Name, default and meaning of each setting of a group, as ``training`` of an experiment or ``multitask.joint``.
+
+    A group within it has a table of its own.
+    """
     kind = _find_group(group)
     if kind is None:
         raise TypeError(f"{group} is one setting, not a group")
-    name_of = group.removeprefix(OF_TASKS)
+    before = "" if group == WHOLE else f"{group.removeprefix(OF_TASKS)}."
     meanings = _read_docstrings(kind)
     return [
-        (f"`{name_of}.{name}`", _say_default(field), meanings.get(name, ""))
+        (f"`{before}{name}`", _say_default(field), meanings.get(name, ""))
         for name, field in kind.model_fields.items()
+        if not _is_group(field.annotation)
     ]
 
 
 def _find_group(group: str) -> type[Settings] | None:
     """The class of a group of settings, if it is one."""
-    root: type[Settings] = Multitask if group.startswith(OF_TASKS) else Experiment
-    field = root.model_fields.get(group.removeprefix(OF_TASKS))
-    kind = None if field is None else field.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, Settings) else None
+    kind: Any = Multitask if group.startswith(OF_TASKS) else Experiment
+    for name in () if group == WHOLE else group.removeprefix(OF_TASKS).split("."):
+        field = kind.model_fields.get(name)
+        if field is None or not _is_group(field.annotation):
+            return None
+        kind = field.annotation
+    return cast("type[Settings]", kind)
+
+
+def _is_group(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Settings)
 
 
 def _say_table(group: str) -> str:

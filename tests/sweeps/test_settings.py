@@ -83,7 +83,7 @@ def test_page_shows_a_file_that_can_be_read(file: str) -> None:
     Path(file).write_text(page.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
     cells = [cell for group in list_groups(load_sweep(file, {}, {})) for cell in group.cells]
     assert len(cells) == 2 * 2 * 2 * 3
-    assert {cell.experiment.training.learning_rate for cell in cells if cell.method == "lora"} == {3e-3}
+    assert {(cell.method, cell.experiment.lora.rank) for cell in cells} == {("full", 8), ("lora", 16)}
     assert {cell.experiment.data.train_rows for cell in cells} == {200}
 
 
