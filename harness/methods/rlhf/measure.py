@@ -154,8 +154,8 @@ class Ruler:
         name = self.metric_name
         metric = f"{name}, {'no part of the reward' if self.independent else 'the reward itself'}"
         rows = (
-            (f"reward: {self.reward_name}", "reward", ".3f", f"rises, {facts['reward_rises_p']:.4f}"),
-            (metric, name, ".2f", f"falls, {facts['metric_falls_p']:.4f}"),
+            (f"reward: {self.reward_name}", "reward", ".3f", f"of a rise {facts['reward_rises_p']:.4f}"),
+            (metric, name, ".2f", f"of a fall {facts['metric_falls_p']:.4f}"),
             ("tokens of an output", "tokens", ".1f", ""),
         )
         return Table(
