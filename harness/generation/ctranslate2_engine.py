@@ -50,7 +50,7 @@ class CTranslate2Engine(BatchedEngine):
         if importlib.util.find_spec("ctranslate2") is None:
             raise SettingsError(
                 'generation.engine is "ctranslate2", and that library is not installed.',
-                fix="pip install 'finetune-harness[ctranslate2]', or set another engine.",
+                fix="Install it: pip install ctranslate2; or set another engine.",
             )
         import ctranslate2  # noqa: PLC0415 - an optional library
 

@@ -73,5 +73,5 @@ def require_bitsandbytes() -> None:
             f'lora.quantization is "nf4", and bitsandbytes does not run on {choose_device().type}: '
             f"{type(error).__name__}: {error}.",
             why="It computes with the four bits.",
-            fix='Install it: pip install "finetune-harness[qlora]"; or set lora.quantization to "none".',
+            fix='Install it: pip install bitsandbytes; or set lora.quantization to "none".',
         ) from error

@@ -112,7 +112,7 @@ def open_ray(sweep: Sweep, place: Workplace) -> Iterator[Runner]:
     except ImportError as error:
         raise UsageError(
             "Ray is not installed, and --engine ray needs it.",
-            fix='pip install "finetune-harness[ray]", or leave out --engine: the local one needs nothing.',
+            fix="Install it: pip install ray; or leave out --engine: the local one needs nothing.",
         ) from error
     if place.address:
         require_answer(place.address)

@@ -36,7 +36,7 @@ with torch.no_grad():
 """
 """What a user of plain PEFT would write."""
 needs_bitsandbytes = pytest.mark.skipif(
-    find_spec("bitsandbytes") is None, reason="needs bitsandbytes: pip install finetune-harness[qlora]"
+    find_spec("bitsandbytes") is None, reason="needs bitsandbytes: pip install bitsandbytes"
 )
 FOUR_BITS = {"lora.quantization": "nf4"}
 

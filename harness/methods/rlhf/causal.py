@@ -33,7 +33,7 @@ def require_trl() -> None:
     if importlib.util.find_spec("trl") is None:
         raise SettingsError(
             "The method rlhf trains causal models with TRL, which is not installed.",
-            fix='Install it: pip install "finetune-harness[rlhf]". An encoder-decoder, as tiny-t5, needs no TRL.',
+            fix="Install it: pip install trl. An encoder-decoder, as tiny-t5, needs no TRL.",
         )
 
 
