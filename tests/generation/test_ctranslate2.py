@@ -30,7 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.skipif(INSTALLED, reason="ctranslate2 is installed")
 def test_a_missing_library_is_a_sentence(tiny_t5: LoadedModel) -> None:
     """What to install is said before anything is converted."""
-    with pytest.raises(SettingsError, match=r"not installed.*finetune-harness\[ctranslate2\]"):
+    with pytest.raises(SettingsError, match=r"not installed.*Install it: pip install ctranslate2;"):
         ENGINES["ctranslate2"].refuse(tiny_t5.model, {})
 
 
