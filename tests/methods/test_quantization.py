@@ -45,7 +45,7 @@ def test_without_bitsandbytes_the_setting_is_refused(monkeypatch: pytest.MonkeyP
     """The message says what to install, and comes before the base is scored."""
     monkeypatch.setitem(sys.modules, "bitsandbytes.functional", None)
     said: list[str] = []
-    with pytest.raises(UnfitError, match=r'lora\.quantization is "nf4".*ModuleNotFoundError.*pip install bitsandbytes;'):
+    with pytest.raises(UnfitError, match=r'lora\.quantization is "nf4".*ModuleNotFoundError.*pip install bitsandbytes'):
         run(make_experiment("lora", **FOUR_BITS), baselines=tmp_path, say=said.append)
     assert not [line for line in said if line.startswith("base:")]
 
