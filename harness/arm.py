@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -158,6 +159,7 @@ class Arm(Settings):
         manifest_path, rows_path = folder / MANIFEST_FILE, folder / ROWS_FILE
         content = _read_json(manifest_path)
         try:
+            _require_file(rows_path)
             rows_hash = hash_file(rows_path)
         except OSError as error:
             raise _unreadable(rows_path, error) from None
@@ -188,9 +190,16 @@ def mean_score(values: Sequence[float]) -> float:
 
 def _read_text(path: Path) -> str:
     try:
+        _require_file(path)
         return path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from None
+
+
+def _require_file(path: Path) -> None:
+    """A pipe or a device may have no end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("it is no file")
 
 
 def _unreadable(path: Path, error: Exception) -> BaselineError:

@@ -29,7 +29,7 @@ from typing import Any, Self
 
 from harness import processes
 from harness.atomic import locked, recover, whole_folder
-from harness.errors import BusyError, DataError, ModelError, SettingsError, UnfitError
+from harness.errors import BusyError, DataError, ModelError, SettingsError, UnfitError, UsageError
 from harness.fingerprint import hash_file, hash_json
 
 UNFINISHED = "unfinished"
@@ -200,7 +200,7 @@ class Unfinished:
             say: is told what was found.
 
         Raises:
-            UsageError: nothing can be written there.
+            UsageError: nothing can be written there, or a link leads elsewhere.
         """
         if key is None:
             say(
@@ -209,6 +209,10 @@ class Unfinished:
             )
             return NOTHING
         place = self._folder / key
+        if link := next((path for path in (self._folder, place) if path.is_symlink()), None):
+            raise UsageError(
+                f"{link} is a link to {link.readlink()}.", fix="Delete it, or name another folder of runs."
+            )
         if processes.count() > 1:
             say("several processes share this run: it keeps nothing, and would begin anew")
             return NOTHING

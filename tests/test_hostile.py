@@ -22,9 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import conftest
+from harness.arm import Arm
 from harness.atomic import LOCK_FILE, locked
 from harness.baselines import newest_run, prune, read_baseline
 from harness.baselines.approval import refuse_carelessness
+from harness.baselines.store import arm_names, read_run, store_baseline
 from harness.config import DataSettings, ModelSettings
 from harness.data.files import read_path
 from harness.errors import BaselineError, DataError, ModelError, UsageError
@@ -32,11 +34,14 @@ from harness.models.architecture import read_architecture
 from harness.models.loading import load_model
 from harness.places import place_inside
 from harness.printable import UNSAFE, escape, printable, printable_all
+from harness.progress import Unfinished
 from harness.report.account import give_account
 from harness.report.folder import write_reports, write_run
 from harness.report.templating import fill
+from harness.scaffold import write_project
 from harness.settings import why_unsafe
 from harness.tasks.summarization import SUMMARIZATION
+from tests.arms import make_arm
 from tests.runs import make_run
 
 BAD_NAMES = [
@@ -221,9 +226,44 @@ def test_checkpoint_of_several_files_loads(checkpoint: Path) -> None:
     load(checkpoint, allow_pickle=True)
 
 
-@pytest.mark.parametrize("name", ["attn_implementation", "_attn_implementation", "experts_implementation"])
+@pytest.mark.parametrize("kind", ["XLORA", "SHADOW", "MULTITASK_PROMPT_TUNING", "lora", None])
+def test_adapter_of_a_type_that_the_harness_does_not_write_is_refused(kind: str | None, checkpoint: Path) -> None:
+    """Some of PEFT's types read further checkpoints and pickles from where their settings say, unlooked at."""
+    from harness.methods.stored import StoredAdapter  # noqa: PLC0415
+
+    hide_adapter(checkpoint)
+    settings = checkpoint.with_name("adapter") / "adapter_config.json"
+    changes: dict[str, object] = {"peft_type": kind, "adapters": {"0": "elsewhere"}, "shadow_model": "elsewhere"}
+    change_json(settings, **changes)
+    with pytest.raises(ModelError, match=f"is of the type {kind!r}"):
+        StoredAdapter.read(settings.parent, base="0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("configuration_files", ["config.4.0.0.json"]),
+        ("transformers_weights", "w.safetensors.index.json"),
+        ("transformers_weights", "../other.safetensors"),
+    ],
+)
+def test_config_that_stands_elsewhere_is_refused(name: str, value: object, checkpoint: Path) -> None:
+    """What is looked at must be what is used: other settings and other weights are named by none of these."""
+    change_json(checkpoint / "config.json", **{name: value})
+    with pytest.raises(ModelError, match=f"{name} = "):
+        load(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["attn_implementation", "_attn_implementation", "_attn_implementation_internal", "experts_implementation"],
+)
 def test_native_code_of_the_hub_is_refused(name: str, checkpoint: Path) -> None:
     """A config may ask for a kernel by its place on the hub: compiled code, which transformers would fetch and run."""
+    change_json(checkpoint / "config.json", parts=[{name: "evil/kernel"}])
+    with pytest.raises(ModelError, match=rf"{name} = .*evil/kernel"):
+        load(checkpoint)
+    change_json(checkpoint / "config.json", parts=None)
     for value in ("evil/kernel", {"decoder": "evil/kernel:forward"}):
         change_json(checkpoint / "config.json", **{name: value})
         with pytest.raises(ModelError, match=rf"{name} = .*evil/kernel"):
@@ -269,6 +309,55 @@ def test_git_of_a_strangers_folder_runs_nothing(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(BaselineError, match="differs from its commit"):
         refuse_carelessness(tmp_path / "baselines", force=False)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("seed", ["x/../../../../elsewhere", "8", -1, True, None, 1.5])
+def test_seed_of_a_stored_run_is_no_path(seed: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of a further seed's arm is named after it, and a stranger's run says what it likes."""
+    monkeypatch.delenv("CI", raising=False)
+    run = tmp_path / "run"
+    make_arm([50.0, 60.0]).write(run / "base")
+    make_arm([60.0, 70.0], outputs=["a", "b"], role="tuned").write(run / "tuned")
+    make_arm([60.0, 70.0], outputs=["a", "b"], role="tuned", training={"seed": seed}).write(run / "tuned.7")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(BaselineError, match=r"tuned\.7 holds the arm of seed "):
+        store_baseline(tmp_path / "a" / "baselines", read_run(run, "x"), force=True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_arm_behind_a_device_or_of_a_strange_number_is_none(tmp_path: Path) -> None:
+    """A file that never ends is not read, and what is no number of ours names no arm."""
+    make_arm([50.0, 60.0]).write(tmp_path / "base")
+    (tmp_path / "tuned.²").mkdir()
+    assert arm_names(tmp_path) == ["base", "tuned"]
+    (tmp_path / "base" / "rows.jsonl").unlink()
+    (tmp_path / "base" / "rows.jsonl").symlink_to("/dev/zero")
+    with pytest.raises(BaselineError, match=r"rows\.jsonl"):
+        Arm.read(tmp_path / "base")
+
+
+def test_nothing_unfinished_is_behind_a_link(tmp_path: Path) -> None:
+    """To begin anew empties the folder of the run; a link would have another one emptied."""
+    (tmp_path / "home" / "precious").mkdir(parents=True)
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished" / "KEY").symlink_to(tmp_path / "home")
+    with (
+        pytest.raises(UsageError, match=r"KEY is a link to .*home"),
+        Unfinished(tmp_path / "unfinished", fresh=True) as it,
+    ):
+        it.open("KEY", print)
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["precious"]
+
+
+def test_new_project_goes_behind_no_link(tmp_path: Path) -> None:
+    """A folder of a stranger may have a link where a project has a folder."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / ".github").symlink_to(tmp_path / "home")
+    with pytest.raises(UsageError, match=r"There already: .*\.github"):
+        write_project(tmp_path / "project", name="x")
+    assert not [*(tmp_path / "home").iterdir()]
+    assert [path.name for path in (tmp_path / "project").iterdir()] == [".github"]
 
 
 def rows_of(path: Path, **limits: int) -> int:

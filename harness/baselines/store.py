@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from harness.places import place_inside
 BENCHMARKS = "benchmarks"
 """The folder among the experiments that holds measurements of speed, a file for each model and device."""
 ROLES = get_args(Role)
+SEED = re.compile(r"tuned\.(0|[1-9][0-9]*)")
+"""The names of the folders of further seeds."""
 DEFAULT_FOLDER = Path("baselines")
 FIRST = "the first baseline"
 
@@ -75,12 +78,12 @@ def read_run(run_folder: Path, experiment: str) -> Baseline:
 
 def name_seed(arm: Arm) -> str:
     """The folder of a further seed's arm."""
-    return f"tuned.{arm.manifest.training['seed']}"
+    return f"tuned.{arm.manifest.training.get('seed')}"
 
 
 def arm_names(place: Path) -> list[str]:
     """The folders of a place's arms: base, tuned, and the further seeds in order."""
-    seeds = [path.name for path in place.glob("tuned.*") if path.name.partition(".")[2].isdigit()]
+    seeds = [path.name for path in place.glob("tuned.*") if SEED.fullmatch(path.name)]
     return [*ROLES, *sorted(seeds, key=lambda name: int(name.partition(".")[2]))]
 
 
@@ -94,6 +97,12 @@ def _read_arms(place: Path, experiment: str) -> list[Arm]:
                 f'{place / name} holds the arm "{arm.manifest.role}" of "{arm.manifest.experiment}".',
                 why="Compared with another arm than the one meant, every verdict would be wrong.",
                 fix="Restore the folder from git, or accept a new run of that experiment.",
+            )
+        if name not in (*ROLES, name_seed(arm)):
+            raise BaselineError(
+                f"{place / name} holds the arm of seed {arm.manifest.training.get('seed')!r:.100}.",
+                why="An arm of a further seed is stored under that number.",
+                fix="Restore the folder from git, or accept a new run.",
             )
         arms.append(arm)
     return arms

@@ -17,11 +17,14 @@ from transformers import PreTrainedModel
 import harness.methods.bottleneck  # noqa: F401 - PEFT knows bottlenecks once this is imported
 from harness.errors import ModelError
 from harness.fingerprint import hash_tensors
+from harness.methods.bottleneck.config import NAME as BOTTLENECK
 from harness.methods.patterns import require_quick_patterns
 
 BASE = "base.json"
 """The file beside an adapter that says on which base it was trained."""
-WEIGHTS = "adapter_model.safetensors"
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+TYPES = ("LORA", BOTTLENECK)
+"""The types of adapters that are written and read here, in PEFT's words."""
 UNDER = "base_model.model."
 """What PEFT puts before the names of the base."""
 
@@ -68,8 +71,11 @@ class StoredAdapter:
             )
         try:
             known = json.loads((folder / BASE).read_text(encoding="utf-8"))["sha256"]
+            _require_own_type(folder)
             config = PeftConfig.from_pretrained(str(folder))
             weights = load_file(folder / WEIGHTS)
+        except ModelError:
+            raise
         except Exception as error:  # damaged files fail in every way there is
             raise ModelError(
                 f"{folder} holds no adapter that can be used: {type(error).__name__}: {error}.",
@@ -159,6 +165,17 @@ class StoredAdapter:
     def _changes(self, key: str) -> bool:
         """Whether a weight belongs to the adapter proper."""
         return any(part.startswith(PREFIXES[self.config.peft_type]) for part in key.split("."))
+
+
+def _require_own_type(folder: Path) -> None:
+    """Other types of PEFT read further checkpoints and pickles as soon as they are put on a model."""
+    kind = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("peft_type")
+    if kind not in TYPES:
+        raise ModelError(
+            f"The adapter in {folder} is of the type {kind!r:.100}.",
+            why="Its settings may name other files, which would be read unlooked at.",
+            fix=f"Give one that a run of the harness wrote: {' or '.join(TYPES)}.",
+        )
 
 
 def _require_no_import(config: PeftConfig, folder: Path) -> None:

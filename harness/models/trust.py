@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -19,6 +20,10 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 """The files that say in which file each tensor of a checkpoint of several files is."""
 ADAPTER = "adapter_config.json"
+ELSEWHERE = ("configuration_files", "transformers_weights")
+"""By what a config names another config, and other weights."""
+COUNTS = re.compile("layer|^(num|n)_.*(block|expert)")
+"""What of a config says how many parts a model has."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 """Endings of files of weights that are pickles: to unpack one is to run what stands in it."""
 MOST_LAYERS = 1_000
@@ -35,6 +40,7 @@ def require_trust(place: Place, settings: ModelSettings) -> None:
             more layers than anything has.
     """
     config = _read(place, settings, "config.json")
+    _require_here(config, settings.name)
     _require_layers(config, settings.name)
     _require_no_kernel(config, settings.name)
     _require_no_adapter(place, settings)
@@ -56,12 +62,32 @@ def require_trust(place: Place, settings: ModelSettings) -> None:
         )
 
 
+def _walk(config: object) -> Iterator[tuple[str, Any]]:
+    """All names of a config with their values, those of its parts as well."""
+    if isinstance(config, dict):
+        for key, value in config.items():
+            yield key, value
+            yield from _walk(value)
+    if isinstance(config, list):
+        for part in config:
+            yield from _walk(part)
+
+
+def _require_here(config: Mapping[str, Any], name: str) -> None:
+    """What is looked at is what is used: a config may name another one, or other weights."""
+    for key in ELSEWHERE:
+        if config.get(key):
+            raise ModelError(
+                f'The config of "{name}" leads to other files: {key} = {config[key]!r:.200}.',
+                why="They would be used in place of those that were looked at.",
+                fix="Load it in a program of your own that trusts it, and save it anew with save_pretrained.",
+            )
+
+
 def _require_layers(config: Mapping[str, Any], name: str) -> None:
     """Layers are made one by one, before any weight is looked at."""
-    for key, value in config.items():
-        if isinstance(value, dict):
-            _require_layers(value, name)
-        elif "layer" in key and isinstance(value, int) and value > MOST_LAYERS:
+    for key, value in _walk(config):
+        if COUNTS.search(key) and isinstance(value, int) and value > MOST_LAYERS:
             raise ModelError(
                 f'The config of "{name}" says {key} = {value}; no more than {MOST_LAYERS:,} layers are made.',
                 why="To make them would take longer than anybody waits.",
@@ -71,10 +97,8 @@ def _require_layers(config: Mapping[str, Any], name: str) -> None:
 
 def _require_no_kernel(config: Mapping[str, Any], name: str) -> None:
     """A kernel is compiled code of the hub, which transformers fetches and runs where a config asks for it."""
-    for key, value in config.items():
-        if isinstance(value, dict):
-            _require_no_kernel(value, name)
-        if key.endswith(("attn_implementation", "experts_implementation")) and "/" in json.dumps(value):
+    for key, value in _walk(config):
+        if ("attn_implementation" in key or "experts_implementation" in key) and "/" in json.dumps(value):
             raise ModelError(
                 f'The config of "{name}" asks for code of the hub: {key} = {value!r:.200}.',
                 why="It would be fetched, and could do all that you can do; no setting allows it.",

@@ -50,12 +50,12 @@ def test_adapter_of_an_impossible_shape_is_no_traceback(tmp_path: Path, value: o
         use_adapter(tmp_path, b"")
 
 
+@pytest.mark.parametrize("pattern", ["(.*)*x", "(?x:([\\w.]+)#\n+!)", "(?P<a>.)x"])
 @pytest.mark.parametrize("name", ["target_modules", "exclude_modules", "rank_pattern"])
-def test_pattern_that_is_matched_for_ever_is_refused(tmp_path: Path, name: str) -> None:
+def test_pattern_that_is_matched_for_ever_is_refused(tmp_path: Path, name: str, pattern: str) -> None:
     """By the adapter's own settings; nothing can stop a match that has begun."""
     make_adapter("lora")(tmp_path)
     path = tmp_path / "adapter_config.json"
-    pattern = "(.*)*x"
     value = {pattern: 1} if name == "rank_pattern" else pattern
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), name: value}), encoding="utf-8")
     (tmp_path / "base.json").write_text(json.dumps({"sha256": "0" * 64}), encoding="utf-8")
