@@ -190,8 +190,14 @@ def test_adapter_that_names_a_module_to_import_is_refused(checkpoint: Path, tmp_
     hide_adapter(checkpoint, megatron_config={"a": 1}, megatron_core="evil_of_a_stranger")
     with pytest.raises(ModelError, match="megatron_core = 'evil_of_a_stranger'"):
         StoredAdapter.read(tmp_path / "adapter", base="0" * 64)
-    change_json(tmp_path / "adapter" / "adapter_config.json", megatron_config=None)
+    settings = tmp_path / "adapter" / "adapter_config.json"
+    change_json(settings, megatron_config=None)
     StoredAdapter.read(tmp_path / "adapter", base="0" * 64)
+    words = {"prompt_tuning_init": "TEXT", "prompt_tuning_init_text": "a", "tokenizer_name_or_path": "evil/tokenizer"}
+    prompt = {"peft_type": "PROMPT_TUNING", "task_type": "SEQ_2_SEQ_LM", "num_virtual_tokens": 2, **words}
+    settings.write_text(json.dumps(prompt), encoding="utf-8")
+    with pytest.raises(ModelError, match="begins with the words of 'evil/tokenizer'"):
+        StoredAdapter.read(tmp_path / "adapter", base="0" * 64)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from harness.errors import ModelError
 
 ENDLESS = re.compile(r"\(\?[^:=!<]|\(\?<[^=!]|\)\s*[*+{]|(?:(?:[*+{]|(?<!(?<!\\)\()\?).*){4}", re.DOTALL)
 """A group with a name or with flags, of which one allows comments that hide what follows; a group that is repeated, or
-more than three repetitions, where "at most once" counts as well, but not the mark of a group: the time to match may grow
-without bound (Davis and others 2018, "The impact of regular expression denial of service (ReDoS) in practice")."""
+more than three repetitions, where "at most once" counts as well, but not the mark of a group: the time to match may
+grow without bound (Davis and others 2018, "The impact of regular expression denial of service (ReDoS) in practice")."""
 
 
 def require_quick_patterns(config: PeftConfig, where: object) -> None:

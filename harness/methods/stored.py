@@ -23,7 +23,7 @@ from harness.methods.patterns import require_quick_patterns
 BASE = "base.json"
 """The file beside an adapter that says on which base it was trained."""
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
-TYPES = ("LORA", BOTTLENECK)
+TYPES = ("LORA", BOTTLENECK, "PROMPT_TUNING", "PREFIX_TUNING")
 """The types of adapters that are written and read here, in PEFT's words."""
 UNDER = "base_model.model."
 """What PEFT puts before the names of the base."""
@@ -83,7 +83,7 @@ class StoredAdapter:
                 "base the adapter was trained: on another one it means nothing.",
                 fix="Give a folder that a run with adapters wrote.",
             ) from error
-        _require_no_import(config, folder)
+        _require_nothing_else(config, folder)
         require_quick_patterns(config, folder)
         if known != base:
             raise ModelError(
@@ -174,12 +174,18 @@ def _require_own_type(folder: Path) -> None:
         raise ModelError(
             f"The adapter in {folder} is of the type {kind!r:.100}.",
             why="Its settings may name other files, which would be read unlooked at.",
-            fix=f"Give one that a run of the harness wrote: {' or '.join(TYPES)}.",
+            fix=f"Give one that a run of the harness wrote: {', '.join(TYPES)}.",
         )
 
 
-def _require_no_import(config: PeftConfig, folder: Path) -> None:
-    """PEFT imports the module that stands here, and before 0.21 any: to import one is to run it."""
+def _require_nothing_else(config: PeftConfig, folder: Path) -> None:
+    """What PEFT would read or run beside the weights: a tokenizer, and a module, which before 0.21 may be any."""
+    if getattr(config, "tokenizer_name_or_path", None):
+        raise ModelError(
+            f"The adapter in {folder} begins with the words of {config.tokenizer_name_or_path!r:.100}.",
+            why="A tokenizer would be read from there unlooked at; the weights are stored, so nothing of it is needed.",
+            fix="Take prompt_tuning_init and tokenizer_name_or_path out of adapter_config.json.",
+        )
     if getattr(config, "megatron_config", None):
         raise ModelError(
             f"The adapter in {folder} is one for Megatron: megatron_core = {config.megatron_core!r:.100}.",
