@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from harness.bounded import bounded
 from harness.data.rows import Row
 from harness.errors import DataError, ModelError
+from harness.forms.sandbox import small_products
 from harness.tasks.completions import Exchange
 
 Message = dict[str, str]
@@ -77,7 +78,7 @@ def encode_chat(tokenizer: PreTrainedTokenizerBase, row: Row, prompt: str, targe
 
 def _render(tokenizer: PreTrainedTokenizerBase, row: Row, messages: Sequence[Message], **options: Any) -> str:
     try:
-        with bounded(seconds=SECONDS, more_bytes=MORE_BYTES):
+        with small_products(), bounded(seconds=SECONDS, more_bytes=MORE_BYTES):
             text: str = tokenizer.apply_chat_template(list(messages), tokenize=False, **options)
     except Exception as error:  # templates raise whatever they like
         raise _refuse(row, f"the chat template refuses it ({type(error).__name__}: {error})") from error

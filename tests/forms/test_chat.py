@@ -197,8 +197,15 @@ HOSTILE_TEMPLATES = {
     "reaches for classes": ("{{ " + ESCAPE + " }}", "SecurityError"),
     "reaches through a message": ("{{ messages.__class__.__init__.__globals__ }}", "SecurityError"),
     "changes the messages": ("{{ messages.append(1) }}", "SecurityError"),
+    "one power": ("{% set x = 3 ** (messages|length * 60000000) %}ok", r"SecurityError: \*\* would make"),
+    "tower of powers": ("{{ (9 ** (9 ** 9)) is number }}", r"SecurityError: \*\* would make"),
+    "squares of squares": (
+        "{% set n = namespace(x=3) %}{% for i in range(99) %}{% set n.x = n.x * n.x %}{% endfor %}ok",
+        r"SecurityError: \* would make",
+    ),
+    "long text": ("{{ 'a' * 999999999 }}", r"SecurityError: \* would make"),
     "never ends": ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "TookTooLong"),
-    "fills the memory": ("{{ 'a' * 9999999999 }}", "MemoryError"),
+    "fills the memory": ("{{ 'a'.ljust(9999999999) }}", "MemoryError"),
 }
 
 
