@@ -11,8 +11,8 @@ from harness.data.formats.lines import open_bytes
 from harness.data.limits import refuse
 from harness.errors import DataError
 
-BATCH = 128
-"""Rows that are unpacked at once: a text that stands once in the file may be that of every row."""
+BATCH = 16
+"""Rows that are unpacked at once: a text that stands once in the file may be that of every row, and each gets a copy."""
 
 
 def read_parquet(path: Path, settings: DataSettings) -> Iterator[Record]:
