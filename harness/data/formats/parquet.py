@@ -12,7 +12,7 @@ from harness.data.limits import refuse
 from harness.errors import DataError
 
 BATCH = 16
-"""Rows that are unpacked at once: a text that stands once in the file may be that of every row, and each gets a copy."""
+"""Rows that are unpacked at once: a text that stands once in the file may be that of every row, and each has a copy."""
 
 
 def read_parquet(path: Path, settings: DataSettings) -> Iterator[Record]:
