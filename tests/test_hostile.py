@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gzip
 import json
@@ -276,6 +277,18 @@ def test_native_code_of_the_hub_is_refused(name: str, checkpoint: Path) -> None:
             load(checkpoint)
     change_json(checkpoint / "config.json", **{name: "eager"})
     load(checkpoint)
+
+
+def test_config_of_endless_depth_is_no_traceback(checkpoint: Path) -> None:
+    """As deep as JSON may be: what is looked at is looked at to the end, and is refused by us or by transformers."""
+    for depth in (300, 900, 5_000):
+        deep = '{"attn_implementation":' * depth + "1" + "}" * depth
+        config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+        text = json.dumps(config)[:-1] + f', "deep": {deep}}}'
+        (checkpoint / "config.json").write_text(text, encoding="utf-8")
+        with contextlib.suppress(ModelError):
+            load(checkpoint)
+        (checkpoint / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
 def test_config_of_endless_layers_is_refused(checkpoint: Path) -> None:

@@ -62,15 +62,17 @@ def require_trust(place: Place, settings: ModelSettings) -> None:
         )
 
 
-def _walk(config: object) -> Iterator[tuple[str, Any]]:
-    """All names of a config with their values, those of its parts as well."""
-    if isinstance(config, dict):
-        for key, value in config.items():
-            yield key, value
-            yield from _walk(value)
-    if isinstance(config, list):
-        for part in config:
-            yield from _walk(part)
+def _walk(config: object) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every value of a config that has no parts, with the names that lead to it; however deep they are."""
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), config)]
+    while waiting:
+        names, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [((*names, str(name)), part) for name, part in value.items()]
+        elif isinstance(value, list):
+            waiting += [(names, part) for part in value]
+        else:
+            yield names, value
 
 
 def _require_here(config: Mapping[str, Any], name: str) -> None:
@@ -86,8 +88,8 @@ def _require_here(config: Mapping[str, Any], name: str) -> None:
 
 def _require_layers(config: Mapping[str, Any], name: str) -> None:
     """Layers are made one by one, before any weight is looked at."""
-    for key, value in _walk(config):
-        if COUNTS.search(key) and isinstance(value, int) and value > MOST_LAYERS:
+    for names, value in _walk(config):
+        if COUNTS.search(key := names[-1] if names else "") and isinstance(value, int) and value > MOST_LAYERS:
             raise ModelError(
                 f'The config of "{name}" says {key} = {value}; no more than {MOST_LAYERS:,} layers are made.',
                 why="To make them would take longer than anybody waits.",
@@ -97,8 +99,9 @@ def _require_layers(config: Mapping[str, Any], name: str) -> None:
 
 def _require_no_kernel(config: Mapping[str, Any], name: str) -> None:
     """A kernel is compiled code of the hub, which transformers fetches and runs where a config asks for it."""
-    for key, value in _walk(config):
-        if ("attn_implementation" in key or "experts_implementation" in key) and "/" in json.dumps(value):
+    for names, value in _walk(config):
+        key = next((name for name in names if "attn_implementation" in name or "experts_implementation" in name), "")
+        if key and isinstance(value, str) and "/" in value:
             raise ModelError(
                 f'The config of "{name}" asks for code of the hub: {key} = {value!r:.200}.',
                 why="It would be fetched, and could do all that you can do; no setting allows it.",
