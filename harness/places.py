@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from harness.errors import UsageError
 from harness.settings import require_name
@@ -28,3 +28,8 @@ def place_inside(folder: Path, name: str, what: str) -> Path:
             fix=f"Put the folder itself there, or make {folder} the link.",
         )
     return place
+
+
+def is_own_file(name: object) -> bool:
+    """Whether a name that stands in a file means one beside it: a plain name on every system, and no way elsewhere."""
+    return isinstance(name, str) and name == PureWindowsPath(name).name and name != ".."

@@ -29,8 +29,9 @@ from typing import Any, Self
 
 from harness import processes
 from harness.atomic import locked, recover, whole_folder
-from harness.errors import BusyError, DataError, ModelError, SettingsError, UnfitError, UsageError
+from harness.errors import BusyError, DataError, ModelError, SettingsError, UnfitError
 from harness.fingerprint import hash_file, hash_json
+from harness.places import place_inside
 
 UNFINISHED = "unfinished"
 """The folder beside the runs of an experiment where those are kept that have not ended."""
@@ -208,11 +209,7 @@ class Unfinished:
                 "another one would look the same; write it with def at the top of a module"
             )
             return NOTHING
-        place = self._folder / key
-        if link := next((path for path in (self._folder, place) if path.is_symlink()), None):
-            raise UsageError(
-                f"{link} is a link to {link.readlink()}.", fix="Delete it, or name another folder of runs."
-            )
+        place = place_inside(self._folder, key, "an unfinished run")
         if processes.count() > 1:
             say("several processes share this run: it keeps nothing, and would begin anew")
             return NOTHING

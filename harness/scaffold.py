@@ -76,9 +76,10 @@ def name_after(folder: Path) -> str:
 def _occupied(folder: Path, targets: dict[Path, str]) -> list[Path]:
     """What is in the way: the files themselves, and anything but a folder where one is needed; links lead elsewhere."""
     found = [path for path in targets if os.path.lexists(path)]
-    parents = {parent for path in targets for parent in path.parents if folder in parent.parents}
-    wrong = [parent for parent in parents if os.path.lexists(parent) and (parent.is_symlink() or not parent.is_dir())]
-    return [*found, *sorted(wrong + [folder] * (os.path.lexists(folder) and not folder.is_dir()))]
+    parents = {parent for path in targets for parent in path.parents if parent == folder or folder in parent.parents}
+    wrong = [each for each in parents if os.path.lexists(each) and not each.is_dir()]
+    links = [each for each in parents - {folder} if each.is_symlink() and each.is_dir()]
+    return [*found, *sorted(wrong + links)]
 
 
 def _fill(template: str, name: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from harness.data.columns import Record
 from harness.data.named_classes import name_classes
 from harness.errors import DataError
+from harness.places import is_own_file
 
 INFO_FILE, STATE_FILE, SPLITS_FILE = "dataset_info.json", "state.json", "dataset_dict.json"
 
@@ -55,7 +56,7 @@ def _require_own_files(path: Path) -> None:
 
 def _require_plain(notes: Path, names: list[Any]) -> None:
     for name in names:
-        if not isinstance(name, str) or name != PureWindowsPath(name).name or name == "..":
+        if not is_own_file(name):
             raise DataError(
                 f"{notes} names {name!r:.200}.",
                 why="What a folder of rows holds are its own files; it leads to no others.",

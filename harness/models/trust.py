@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import transformers
@@ -15,6 +15,7 @@ from transformers.utils import cached_file
 from harness.config import ModelSettings
 from harness.errors import ModelError
 from harness.models.locate import Place
+from harness.places import is_own_file
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -126,8 +127,7 @@ def _require_own_files(place: Place, settings: ModelSettings) -> None:
     for index in INDEXES:
         listed = _read(place, settings, index).get("weight_map")
         for name in listed.values() if isinstance(listed, dict) else ():
-            plain = isinstance(name, str) and PureWindowsPath(name).name == name
-            if not plain or (index == INDEXES[0] and not name.endswith(".safetensors")):
+            if not is_own_file(name) or (index == INDEXES[0] and not name.endswith(".safetensors")):
                 raise ModelError(
                     f'The checkpoint "{settings.name}" has weights in {name!r:.200}, says {index}.',
                     why="Weights are read from files of the checkpoint alone, and those of this index are safetensors.",
