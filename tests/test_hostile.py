@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gzip
 import json
@@ -283,16 +284,19 @@ def test_native_code_of_the_hub_is_refused(name: str, checkpoint: Path) -> None:
 def test_config_of_endless_depth_is_walked_to_its_end(checkpoint: Path) -> None:
     """As deep as Python reads JSON at all, what stands at the bottom is seen, and nothing ends in a RecursionError."""
     settings = ModelSettings(name=str(checkpoint))
-    seen = []
+    readable, seen = 0, 0
     for depth in range(700, 1_100):
-        (checkpoint / "config.json").write_text(
-            '{"attn_implementation":' * depth + '"a/b"' + "}" * depth, encoding="utf-8"
-        )
+        text = '{"attn_implementation":' * depth + '"a/b"' + "}" * depth
+        with contextlib.suppress(RecursionError):
+            json.loads(text)
+            readable = depth
+        (checkpoint / "config.json").write_text(text, encoding="utf-8")
         try:
             require_trust(Place(path=str(checkpoint), local=True), settings)
         except ModelError:
-            seen.append(depth)
-    assert seen == [*range(700, seen[-1] + 1)]
+            seen = depth
+    # Where it is read, a few more calls stand around it.
+    assert seen >= readable - 20 > 700
 
 
 def test_config_of_endless_layers_is_refused(checkpoint: Path) -> None:
