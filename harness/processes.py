@@ -7,8 +7,10 @@ NCCL between GPUs and over gloo between CPUs.
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +21,7 @@ T = TypeVar("T")
 PATIENCE = timedelta(hours=1)
 """How long a process waits for the others. torchrun ends all of them as soon as one is gone; this bounds the rest."""
 LAST_WORDS = timedelta(seconds=10)
-"""How long a process that has nothing to say waits for the one that says it."""
+"""How long a process that has nothing to say waits for the one that says it, and the first for the others to end."""
 
 
 def count() -> int:
@@ -47,12 +49,29 @@ def join() -> None:
 
 
 def part() -> None:
-    """Wait until all have come to the end, so that none ends while the first still writes, and take leave."""
+    """Wait until all have come to the end, so that none ends while the first still writes, and take leave.
+
+    The first goes last: the verdict is its exit code, and torchrun kills what still runs when one ends with another
+    than 0, and says so, as if that had failed too. On other machines each torchrun has its own processes to wait for.
+    """
     if count() > 1 and "torch" in sys.modules and sys.modules["torch"].distributed.is_initialized():
         from accelerate import PartialState  # noqa: PLC0415
 
-        PartialState().wait_for_everyone()
+        at_the_end = gather([(socket.gethostname(), os.getpid())])
         PartialState().destroy_process_group()
+        if is_first():
+            _await_end([pid for host, pid in at_the_end[1:] if host == socket.gethostname()])
+
+
+def _await_end(pids: Sequence[int]) -> None:
+    """Wait until torchrun has seen these processes end, but not for ever."""
+    import psutil  # noqa: PLC0415 - one process alone need not wait for it
+
+    others = []
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            others.append(psutil.Process(pid))
+    psutil.wait_procs(others, timeout=LAST_WORDS.total_seconds())
 
 
 def share(items: Sequence[T]) -> Sequence[T]:

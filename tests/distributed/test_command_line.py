@@ -38,6 +38,14 @@ def test_two_processes_end_as_one(tmp_path: Path) -> None:
     assert "SIGTERM" not in done.stderr
 
 
+def test_first_lets_all_others_go(tmp_path: Path) -> None:
+    """Where another takes long to end, torchrun shows the verdict's exit code, and not one that it has killed."""
+    done = launch(2, HERE / "late.py", "run", *SMALL, "--runs", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("exitcode  : 4") == 1
+    assert "SIGTERM" not in done.stderr
+
+
 def test_error_of_all_is_said_once(tmp_path: Path) -> None:
     """A wrong setting gives one message, exit code 2, and no folder."""
     done = launch(2, "-m", "harness", "run", *SMALL, "--set", "training.batch_size=3", "--runs", tmp_path)
