@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,8 +48,15 @@ def read_hub(name: str, settings: DataSettings, reader: Reader, *, split: str) -
 
     try:
         with _left_alone(datasets.config):
-            records = datasets.load_dataset(name, split=split, revision=settings.revision)
+            builder = datasets.load_dataset_builder(name, revision=settings.revision)
+            require_own_files(builder, name)
+            builder.download_and_prepare()
+            records = builder.as_dataset(split)
+    except DataError:
+        raise
     except Exception as error:
+        if "don't belong to" in str(error):
+            raise _strangers(name) from error
         if "scripts are no longer supported" in str(error):
             raise DataError(
                 f'The data set "{name}" is made by a script of its own.',
@@ -61,3 +68,40 @@ def read_hub(name: str, settings: DataSettings, reader: Reader, *, split: str) -
             fix="Check the name, data.split and data.revision, or give a local path.",
         ) from error
     yield from to_rows(name_classes(records), settings, reader, where=name)
+
+
+def require_own_files(builder: Any, name: str) -> None:
+    """Make sure that a data set is made of its own files, before any is read: its card may name others.
+
+    datasets 5 does so itself; version 4 reads them.
+
+    Raises:
+        DataError: it names a file of this machine or of somebody else.
+    """
+    # What comes from the cache names no files any more.
+    named = builder.config.data_files or {}
+    if find_strangers([str(file) for files in named.values() for file in files], name):
+        raise _strangers(name)
+
+
+def _strangers(name: str) -> DataError:
+    return DataError(
+        f'The data set "{name}" names files that are not its own.',
+        why="A stranger would decide which files of this machine, or of its network, are read as rows.",
+        fix="Look at data_files in its README.md; if you want these rows, name the file itself in data.source.",
+    )
+
+
+def find_strangers(files: Sequence[str], name: str) -> list[str]:
+    """Which files are not a data set's own.
+
+    Args:
+        files: paths or URLs, those inside an archive as ``zip://INSIDE::ARCHIVE``.
+        name: the data set's.
+    """
+
+    def is_own(file: str) -> bool:
+        place = file.rpartition("::")[2]
+        return place.startswith(f"hf://datasets/{name}@") and ".." not in place.split("/")
+
+    return [file for file in files if not is_own(file)]
