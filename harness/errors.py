@@ -30,6 +30,11 @@ from __future__ import annotations
 from harness.printable import printable
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of a library says first, without a full stop; the rest of its lines are advice, or a traceback."""
+    return next(iter(str(error).strip().splitlines()), "no reason given").rstrip(".")
+
+
 class HarnessError(Exception):
     """Every error that the harness raises on purpose.
 

@@ -14,7 +14,7 @@ from harness.config import DataSettings
 from harness.data.columns import Reader, to_rows
 from harness.data.named_classes import name_classes
 from harness.data.rows import Row
-from harness.errors import DataError
+from harness.errors import DataError, first_line
 from harness.hub import require_hub, why_no_hub
 
 
@@ -64,8 +64,9 @@ def read_hub(name: str, settings: DataSettings, reader: Reader, *, split: str) -
                 fix="Set data.revision to a branch that holds Parquet, as refs/convert/parquet, or give a local path.",
             ) from error
         raise DataError(
-            f'Split "{split}" of the data set "{name}" ({settings.revision or "newest"}) cannot be loaded: {error}.',
-            fix="Check the name, data.split and data.revision, or give a local path.",
+            f'Split "{split}" of the data set "{name}" ({settings.revision or "newest"}) cannot be loaded: '
+            f"{type(error).__name__}: {first_line(error)}.",
+            fix="Check the name, data.split and data.revision, or give a local path; for a private one, hf auth login.",
         ) from error
     yield from to_rows(name_classes(records), settings, reader, where=name)
 

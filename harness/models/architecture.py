@@ -8,7 +8,7 @@ from transformers import AutoConfig, PretrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from harness.config import ModelSettings
-from harness.errors import ModelError
+from harness.errors import ModelError, first_line
 from harness.models.locate import locate_model
 from harness.models.trust import require_trust
 
@@ -33,10 +33,9 @@ def read_architecture(settings: ModelSettings) -> Architecture:
             trust_remote_code=settings.trust_remote_code,
         )
     except Exception as error:  # damaged files fail in every way there is
-        reason = next(iter(str(error).strip().splitlines()), "no reason given").rstrip(".")
         raise ModelError(
-            f'The config of "{settings.name}" cannot be read: {type(error).__name__}: {reason}.',
-            fix="Give a checkpoint whose config.json names its model_type.",
+            f'The config of "{settings.name}" cannot be read: {type(error).__name__}: {first_line(error)}.',
+            fix="Check the name (a private one needs hf auth login); its config.json has to name its model_type.",
         ) from error
     return tell_architecture(config)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
@@ -11,7 +14,7 @@ from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrained
 
 from harness.arm import ModelIdentity
 from harness.config import ModelSettings
-from harness.errors import ModelError
+from harness.errors import ModelError, first_line
 from harness.fingerprint import hash_text, hash_weights
 from harness.models.head import Head, draw_head
 from harness.models.locate import locate_model
@@ -31,6 +34,7 @@ from harness.models.trust import require_trust
 
 OWN_CLASSES = {"AutoCrfTagger": AutoCrfTagger}
 """Classes that load models as the auto classes of transformers do."""
+NO_CONVERSION = "DISABLE_SAFETENSORS_CONVERSION"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +87,7 @@ def load_model(settings: ModelSettings, *, auto_class: str, head: Head | None = 
     }
     try:
         labels = {} if head is None else _label_options(head, AutoConfig.from_pretrained(place.path, **options))
-        with quiet_loading():
+        with quiet_loading(), _as_published():
             model, report = (OWN_CLASSES.get(auto_class) or getattr(transformers, auto_class)).from_pretrained(
                 place.path,
                 use_safetensors=None if settings.allow_pickle else True,
@@ -98,7 +102,7 @@ def load_model(settings: ModelSettings, *, auto_class: str, head: Head | None = 
     except Exception as error:  # damaged files fail in every way there is
         raise ModelError(
             f'The model "{settings.name}" cannot be loaded as {auto_class}: '
-            f"{type(error).__name__}: {_first_line(error)}.",
+            f"{type(error).__name__}: {first_line(error)}.",
             fix=f"Give a checkpoint that {auto_class} can load: config.json, model.safetensors and tokenizer files.",
         ) from error
     fresh = 0 if head is None else _draw_missing(model, report, head)
@@ -126,6 +130,19 @@ def embedded_models() -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in folder.iterdir() if (entry / "config.json").is_file()))
 
 
+@contextmanager
+def _as_published() -> Iterator[None]:
+    """Keep transformers from having others make safetensors of a checkpoint of pickles, and from loading those."""
+    before = os.environ.get(NO_CONVERSION)
+    os.environ[NO_CONVERSION] = "true"
+    try:
+        yield
+    finally:
+        del os.environ[NO_CONVERSION]
+        if before is not None:
+            os.environ[NO_CONVERSION] = before
+
+
 def _label_options(head: Head, config: PretrainedConfig) -> dict[str, Any]:
     """What tells transformers which labels the head has; nothing where the checkpoint has these labels already."""
     if not head.labels or set(config.id2label.values()) == set(head.labels):
@@ -148,7 +165,3 @@ def _draw_missing(model: PreTrainedModel, report: dict[str, Any], head: Head) ->
     report["missing_keys"] = lacking - new
     report["mismatched_keys"] = ()
     return draw_head(model, sorted(new), head.seed)
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), "no reason given").rstrip(".")

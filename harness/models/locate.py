@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from importlib import resources
@@ -26,6 +27,10 @@ VOCABULARIES = (
     "vocab.txt",
 )
 """The files that a tokenizer's vocabulary can be in."""
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+"""The files that weights can be in."""
+INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+"""The files that say in which file each tensor of a checkpoint of several files is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +76,35 @@ def locate_model(settings: ModelSettings) -> Place:
             f"There is no model folder {folder}.",
             fix=f"{_say_embedded(folder.name)} Check the path, or give one of these or a hub id.",
         )
-    cached = isinstance(try_to_load_from_cache(settings.name, "config.json", revision=settings.revision), str)
+    cached = is_cached(settings)
     if not cached:
         require_hub(settings.name, what="model", setting="model.name", instead=_say_embedded(settings.name))
     return Place(path=settings.name, local=cached)
+
+
+def is_cached(settings: ModelSettings) -> bool:
+    """Whether a model of the hub is on this machine: config, vocabulary and weights, so that the hub need not be asked.
+
+    A fetch that was broken off, or of the config alone, leaves some of them.
+    """
+
+    def find(name: str) -> Path | None:
+        found = try_to_load_from_cache(settings.name, name, revision=settings.revision)
+        return Path(found) if isinstance(found, str) else None
+
+    def has_shards(index: str) -> bool:
+        place = find(index)
+        try:
+            names = set(json.loads(place.read_text(encoding="utf-8"))["weight_map"].values()) if place else set()
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return False
+        return bool(names) and all(isinstance(name, str) and find(name) for name in names)
+
+    return (
+        find("config.json") is not None
+        and any(map(find, VOCABULARIES))
+        and (any(map(find, WEIGHTS)) or any(map(has_shards, INDEXES)))
+    )
 
 
 def _say_embedded(name: str) -> str:

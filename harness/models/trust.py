@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import transformers
+from huggingface_hub import HfApi
 from transformers import CONFIG_MAPPING
 from transformers.utils import cached_file
 
 from harness.config import ModelSettings
 from harness.errors import ModelError
-from harness.models.locate import Place
+from harness.models.locate import INDEXES, Place
 from harness.places import is_own_file
 
-WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
-INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-"""The files that say in which file each tensor of a checkpoint of several files is."""
+SAFE = ("*.safetensors", "*.safetensors.index.json")
+"""Endings of files of weights that run nothing."""
 ADAPTER = "adapter_config.json"
 ELSEWHERE = ("configuration_files", "transformers_weights")
 """By what a config names another config, and other weights."""
@@ -54,7 +55,7 @@ def require_trust(place: Place, settings: ModelSettings) -> None:
             fix="Use a checkpoint of a kind that transformers knows. If you have read that code, pin model.revision, "
             "and set model.trust_remote_code = true.",
         )
-    if not settings.allow_pickle and (pickled := _find_pickles(Path(place.path))):
+    if not settings.allow_pickle and (pickled := _find_pickles(_list_files(place, settings))):
         raise ModelError(
             f'The checkpoint "{settings.name}" has its weights in {", ".join(pickled)} and not in safetensors.',
             why="That is a pickle: to unpack one can run what stands in it.",
@@ -162,8 +163,22 @@ def _find(place: Place, settings: ModelSettings, name: str) -> Path | None:
     return None if found is None else Path(found)
 
 
-def _find_pickles(folder: Path) -> list[str]:
-    """The pickled weights of a folder that has no others."""
-    if any(any(folder.glob(pattern)) for pattern in WEIGHTS):
+def _list_files(place: Place, settings: ModelSettings) -> list[str]:
+    """The names of a checkpoint's files, or of those that were fetched; none where they are not to be had."""
+    folder = Path(place.path)
+    if place.local and not folder.is_dir():
+        config = _find(place, settings, "config.json")
+        folder = folder if config is None else config.parent
+    try:
+        if place.local:
+            return [path.name for path in folder.iterdir()]
+        return HfApi().list_repo_files(place.path, revision=settings.revision)
+    except Exception:  # noqa: BLE001 - its errors are those of two HTTP libraries; loading says why
         return []
-    return sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
+
+
+def _find_pickles(names: Sequence[str]) -> list[str]:
+    """The pickled weights among files, where there are no others."""
+    if any(fnmatch.filter(names, pattern) for pattern in SAFE):
+        return []
+    return sorted(name for pattern in PICKLES for name in fnmatch.filter(names, pattern) if "/" not in name)

@@ -17,7 +17,7 @@ from harness.data.hub import find_strangers, is_cached
 from harness.data.source import load_splits
 from harness.errors import DataError
 from harness.tasks.summarization import SUMMARIZATION
-from tests.data.hub_server import serve_hub
+from tests.hub_server import serve_hub
 
 NAME = "owner/news"
 Read = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -26,7 +26,7 @@ Read = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def data_set(tmp_path: Path) -> Path:
     """The folder of a data set on the hub, with two splits."""
-    folder = tmp_path / "hub" / NAME
+    folder = tmp_path / "hub" / "datasets" / NAME
     folder.mkdir(parents=True)
     for split, start in (("train", 0), ("test", 10)):
         lines = [f"document {number},summary {number}\n" for number in range(start, start + 10)]
@@ -37,12 +37,12 @@ def data_set(tmp_path: Path) -> Path:
 @pytest.fixture
 def read(data_set: Path, tmp_path: Path) -> Iterator[Read]:
     """Reads a split of it in a process of its own: which hub is asked, and whether, is settled when it starts."""
-    with serve_hub(data_set.parents[1]) as address:
+    with serve_hub(tmp_path / "hub") as hub:
 
         def call(split: str, *, offline: bool = False) -> subprocess.CompletedProcess[str]:
             environment = {
                 **os.environ,
-                "HF_ENDPOINT": address,
+                "HF_ENDPOINT": hub.address,
                 "HF_HOME": str(tmp_path / "home"),
                 "HF_HUB_OFFLINE": str(int(offline)),
                 "HF_DATASETS_OFFLINE": str(int(offline)),

@@ -1,4 +1,4 @@
-"""A hub of this machine: the few answers that ``datasets`` needs to load a data set, over HTTP."""
+"""A hub of this machine: the few answers that models and data sets need to be loaded, over HTTP."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -14,36 +15,53 @@ from urllib.parse import parse_qs, unquote, urlsplit
 COMMIT = "0a1b2c3d" * 5
 
 
+@dataclass(frozen=True)
+class Hub:
+    """Where the hub answers, and what it was asked for."""
+
+    address: str
+    asked: list[str]
+
+
 class Answer(BaseHTTPRequestHandler):
-    """Serves the folders ``OWNER/NAME`` of a folder as data sets."""
+    """Serves the folders ``models/OWNER/NAME`` and ``datasets/OWNER/NAME`` of a folder."""
 
     folder: Path
+    asked: list[str]
 
     def do_HEAD(self) -> None:
         """Say how large something is."""
         self._answer(self._find())
 
     def do_GET(self) -> None:
-        """Say what a data set consists of, or give a file."""
+        """Say what a repository consists of, or give a file."""
         self._answer(self._find())
 
     def do_POST(self) -> None:
         """Say what there is of the paths that are asked for."""
         asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
         paths = json.loads(asked)["paths"] if asked.startswith("{") else parse_qs(asked).get("paths", [])
-        home = self.folder.joinpath(*self._parts[2:4])
+        home = self._home
         self._answer(json.dumps([describe(home, path) for path in paths if (home / path).exists()]).encode())
 
     @property
     def _parts(self) -> list[str]:
         return unquote(urlsplit(self.path).path).strip("/").split("/")
 
-    def _find(self) -> bytes | None:
+    @property
+    def _home(self) -> Path:
+        """The folder of the repository that is asked for: a file of a model has no kind before its name."""
         parts = self._parts
-        if parts[0] == "datasets":
-            file = self.folder.joinpath(*parts[1:3], *parts[5:])
+        own = parts[1:] if parts[0] == "api" else parts if parts[0] == "datasets" else ["models", *parts]
+        return self.folder.joinpath(*own[:3])
+
+    def _find(self) -> bytes | None:
+        parts, home = self._parts, self._home
+        if parts == [""]:
+            return b""
+        if parts[0] != "api":
+            file = home.joinpath(*parts[parts.index("resolve") + 2 :])
             return file.read_bytes() if file.is_file() else None
-        home = self.folder.joinpath(*parts[2:4])
         if not home.is_dir():
             return None
         names = sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file())
@@ -53,9 +71,10 @@ class Answer(BaseHTTPRequestHandler):
         return json.dumps({"id": "/".join(parts[2:4]), "sha": COMMIT, "siblings": files}).encode()
 
     def _answer(self, content: bytes | None) -> None:
+        self.asked.append(self.path)
         self.send_response(200 if content is not None else 404)
         if content is None:
-            self.send_header("X-Error-Code", "EntryNotFound" if self._parts[0] == "datasets" else "RepoNotFound")
+            self.send_header("X-Error-Code", "EntryNotFound" if self._home.is_dir() else "RepoNotFound")
         body = content or b""
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
@@ -69,12 +88,13 @@ class Answer(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve_hub(folder: Path) -> Iterator[str]:
-    """Serve a folder during the block; gives the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Here", (Answer,), {"folder": folder}))
+def serve_hub(folder: Path) -> Iterator[Hub]:
+    """Serve a folder during the block."""
+    asked: list[str] = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Here", (Answer,), {"folder": folder, "asked": asked}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield Hub(address=f"http://127.0.0.1:{server.server_port}", asked=asked)
     finally:
         server.shutdown()
         server.server_close()

@@ -1,0 +1,137 @@
+"""Models of the hub: fetched whole, then never asked for again; in safetensors, and from nobody but their owner."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from harness.config import ModelSettings
+from harness.models.loading import load_model
+from harness.models.locate import EMBEDDED, is_cached
+from tests.hub_server import COMMIT, Hub, serve_hub
+
+NAME = "owner/tiny"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """The folder of a model on the hub: that of the package."""
+    return Path(shutil.copytree(EMBEDDED / "tiny-t5", tmp_path / "hub" / "models" / NAME))
+
+
+@pytest.fixture
+def hub(model: Path) -> Iterator[Hub]:
+    """The hub that has it."""
+    with serve_hub(model.parents[2]) as hub:
+        yield hub
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Where the libraries keep what they fetch."""
+    return tmp_path / "home"
+
+
+def load(hub: Hub, home: Path, *, offline: bool = False, **settings: Any) -> subprocess.CompletedProcess[str]:
+    """Load the model in a process of its own: which hub is asked, and whether, is settled when it starts."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "DISABLE_SAFETENSORS_CONVERSION"},
+        "HF_ENDPOINT": hub.address,
+        "HF_HOME": str(home),
+        "HF_HUB_OFFLINE": str(int(offline)),
+    }
+    command = [sys.executable, "-m", "tests.models.load_hub", json.dumps({"name": NAME, **settings})]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def require_loaded(done: subprocess.CompletedProcess[str]) -> None:
+    """The weights and the tokenizer are those of the package."""
+    assert done.returncode == 0, done.stderr
+    embedded = load_model(ModelSettings(name="tiny-t5"), auto_class="AutoModelForSeq2SeqLM").identify()
+    assert json.loads(done.stdout) == {**embedded.model_dump(), "name": NAME}
+
+
+def test_model_is_fetched_once_and_to_its_end(hub: Hub, home: Path) -> None:
+    """After the first time the network is left alone, whether there is one or not, unless a part was lost."""
+    require_loaded(load(hub, home))
+    asked = len(hub.asked)
+    require_loaded(load(hub, home))
+    require_loaded(load(hub, home, offline=True))
+    assert asked
+    assert not [path for path in hub.asked[asked:] if NAME in path]
+    for path in home.rglob("model.safetensors"):
+        path.unlink()
+    done = load(hub, home, offline=True)
+    assert done.returncode == 1
+    assert (
+        f'HubError: "{NAME}" is no local path, so it was taken for a model of the hub, but HF_HUB_OFFLINE'
+        in done.stderr
+    )
+    require_loaded(load(hub, home))
+
+
+def test_pickles_are_refused_by_name_unless_allowed(hub: Hub, home: Path, model: Path) -> None:
+    """And nobody else is asked to make safetensors of them, as transformers would: those were another's weights."""
+    torch.save(load_file(model / "model.safetensors"), model / "pytorch_model.bin")
+    (model / "model.safetensors").unlink()
+    for allowed in (False, True, False):
+        done = load(hub, home, allow_pickle=allowed)
+        if allowed:
+            require_loaded(done)
+            continue
+        assert done.returncode == 1
+        assert f'ModelError: The checkpoint "{NAME}" has its weights in pytorch_model.bin and not in saf' in done.stderr
+    assert not [path for path in hub.asked if "commits" in path or "discussions" in path]
+
+
+SHARDS = ("a.safetensors", "b.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("names", "whole"),
+    [
+        (("config.json", "tokenizer.json", "model.safetensors"), True),
+        (("config.json", "vocab.txt", "pytorch_model.bin"), True),
+        (("config.json", "spiece.model", "model.safetensors.index.json", *SHARDS), True),
+        (("config.json", "spiece.model", "model.safetensors.index.json", SHARDS[0]), False),
+        (("config.json", "tokenizer.json", *SHARDS), False),
+        (("config.json", "tokenizer.json"), False),
+        (("config.json", "model.safetensors"), False),
+        (("tokenizer.json", "model.safetensors"), False),
+        ((), False),
+    ],
+    ids=str,
+)
+def test_model_is_cached_where_all_of_it_is(
+    names: tuple[str, ...], whole: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Config, vocabulary and weights, those with all the files that their index names."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    kept = tmp_path / "models--owner--tiny"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text(COMMIT)
+    place = kept / "snapshots" / COMMIT
+    place.mkdir(parents=True)
+    for name in names:
+        content = {"weight_map": {"x": SHARDS[0], "y": SHARDS[1]}} if "index" in name else {}
+        (place / name).write_text(json.dumps(content))
+    assert is_cached(ModelSettings(name=NAME)) is whole
+
+
+def test_model_that_is_not_there_is_named(hub: Hub, home: Path, model: Path) -> None:
+    """A name that the hub does not know."""
+    shutil.rmtree(model)
+    done = load(hub, home)
+    assert done.returncode == 1
+    assert f'"{NAME}"' in done.stderr
+    assert "Traceback" not in done.stderr
