@@ -27,7 +27,7 @@ from harness.preparation import Audit, Say, parse_requirements, prepare, require
 from harness.probes import CheckReport, judge_checks, judge_speed
 from harness.progress import NOTHING, Unfinished
 from harness.requirements import Kind
-from harness.resuming import hash_method, make_key
+from harness.resuming import hash_method, make_key, share_base
 from harness.saving import Saving
 from harness.scoring import recall_engine, say_scores, score_arm, settle_engine, time_engine
 from harness.spool import Spool, in_parts
@@ -100,6 +100,7 @@ def run(
     audit: Audit | None = None,
     unfinished: Unfinished | None = None,
     save: Path | None = None,
+    before: Run | None = None,
     say: Say = lambda _: None,
 ) -> Run:
     """Fine-tune, score base and tuned on the same rows, compare them with each other and with the stored baseline.
@@ -116,6 +117,8 @@ def run(
             and ends with the same weights, outputs and scores.
         save: a new folder for the first seed's tuned model and its tokenizer, written behind the verdict, whatever it
             is; of a model of PEFT the adapter is written.
+        before: an earlier run, whose base's arm is taken where it is the one that would be made now: settings, rows,
+            weights, tokenizer, metrics and environment are compared.
         say: is told what happens, a line a stage.
 
     Raises:
@@ -166,8 +169,8 @@ def run(
         choice=choice,
     )
     with clock.stage("base"):
-        base_arm = score(experiment, "base", loaded, progress=progress)
-        say(f"base: {say_scores(base_arm)}")
+        base_arm = score(experiment, "base", loaded, progress=progress, known=find_base(before, experiment))
+        say(f"base: {say_scores(base_arm)}{say_origin(base_arm, before)}")
     arms: list[Arm] = []
     histories: list[Trained] = []
     costs: list[Cost] = []
@@ -217,6 +220,16 @@ def run(
         cost=costs[0],
         held_out_losses=histories[0].held_out_losses,
     )
+
+
+def find_base(before: Run | None, experiment: Experiment) -> Arm | None:
+    """The base's arm of an earlier run, where by the settings it may be the one that is wanted."""
+    return before.base if before is not None and share_base(before.experiment, experiment) else None
+
+
+def say_origin(arm: Arm, before: Run | None) -> str:
+    """For which experiment an arm was scored, where that was not this one."""
+    return "" if before is None or arm.rows is not before.base.rows else f" (scored for {before.experiment.name})"
 
 
 def say_losses(losses: Sequence[float]) -> str:

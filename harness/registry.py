@@ -51,7 +51,7 @@ class Registry(Generic[T]):
 
 def unknown_name(what: str, name: str, known: Mapping[str, object] | tuple[str, ...]) -> NameUnknownError:
     """The error for a name that is not known, with the closest one that is."""
-    suggestion = suggest(name, known) or f"Choose one of: {', '.join(known)}."
+    suggestion = suggest(name, known) or f"Choose one of: {', '.join(dict.fromkeys(known))}."
     return NameUnknownError(f'There is no {what} "{name}".', fix=suggestion)
 
 

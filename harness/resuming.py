@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 TUNED, ADAPTED_FILE = "tuned", "adapted.json"
 JUDGED_ONLY: dict[str, Any] = {"gate": {"require"}, "checks": True, "repeats": True}
 """Settings that decide nothing of what is kept. Level and flips do: of the engine, and of what a method found."""
+OF_A_METHOD = {"name", "method", "training", "lora", "adapters", "prompt", "rlhf"}
+"""Settings that change neither rows nor base."""
 ADAPTED = ("facts", "tables", "warnings", "keeps_weights")
 
 
@@ -80,6 +82,12 @@ def _hash_files(experiment: Experiment) -> list[str | None]:
         "" if rlhf.pairs is None else hash_if_readable(Path(rlhf.pairs)),
         "" if not attribute else _hash_module(module),
     ]
+
+
+def share_base(one: Experiment, other: Experiment) -> bool:
+    """Whether two experiments ask and score the same base in the same way, as far as settings decide that."""
+    besides = {**JUDGED_ONLY, **dict.fromkeys(OF_A_METHOD, True)}
+    return one.model_dump(exclude=besides) == other.model_dump(exclude=besides)
 
 
 def hash_method(method: Method | None) -> str | None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+import pytest
+
+from harness import scoring
 from harness.config import EncodingSettings, Experiment, load_experiment
 from harness.data.source import load_splits
 from harness.forms.encoder_decoder import EncoderDecoder
@@ -52,3 +56,16 @@ def encode_rows(loaded: LoadedModel, count: int = 16) -> list[EncodedRow]:
     """Newsroom rows as token ids."""
     form = make_form(**{"data.train_rows": count})
     return form.encode(load_splits(form.experiment.data, SUMMARIZATION).train, loaded)
+
+
+def count_scored(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that grows by the number of rows with each arm whose outputs are made."""
+    made: list[int] = []
+    predict = scoring.predict_in_parts
+
+    def count(how: Any, rows: Any, *others: Any) -> Any:
+        made.append(len(rows))
+        return predict(how, rows, *others)
+
+    monkeypatch.setattr(scoring, "predict_in_parts", count)
+    return made

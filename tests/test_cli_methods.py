@@ -79,7 +79,10 @@ def test_methods_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixtur
         "summarization-full",
         "summarization-brief",
     }
-    assert "deaf is left out" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "deaf is left out" in said
+    assert said.count("base: rouge1") == 2
+    assert said.count("(scored for summarization-full)") == 1
 
 
 @pytest.mark.usefixtures("three_methods")

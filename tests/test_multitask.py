@@ -101,6 +101,7 @@ def test_a_change_reaches_what_its_path_names() -> None:
         ({"translation.model.name": "tiny-bert"}, "different models"),
         ({"translation.name": "summarization"}, "two tasks are called summarization"),
         ({"joint.mixing.x": 1}, "no parts"),
+        ({"xyzzy": 1}, r"Choose one of: name, (?!.*\bname,)strategy, .*, translation\.$"),
     ],
 )
 def test_wrong_changes_are_told(changes: dict[str, object], told: str) -> None:

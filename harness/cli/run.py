@@ -200,7 +200,13 @@ def execute(experiment: Experiment, *, places: Places, as_json: bool) -> int:
     return perform(experiment, places, show=show).verdict.exit_code
 
 
-def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path], None] = lambda *_: None) -> Run:
+def perform(
+    experiment: Experiment,
+    places: Places,
+    *,
+    show: Callable[[Run, Path], None] = lambda *_: None,
+    before: Run | None = None,
+) -> Run:
     """Run, write the run's folder, show it, and tell the trackers; of several processes the first does all but run."""
     quiet_libraries()
     from harness.experiment import run
@@ -222,6 +228,7 @@ def perform(experiment: Experiment, places: Places, *, show: Callable[[Run, Path
             audit=audit,
             unfinished=unfinished,
             save=places.save,
+            before=before,
             say=lambda line: say(line, err=True),
         )
         if not processes.is_first():

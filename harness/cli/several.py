@@ -130,7 +130,7 @@ def _run_each(
     for number, experiment in enumerate(experiments, start=1):
         say(f"[{number}/{len(experiments)}] {experiment.name}", err=True)
         try:
-            done.append(perform(experiment, places, show=note))
+            done.append(perform(experiment, places, show=note, before=done[-1] if done else None))
         except UnfitError as error:
             if not (skip_unfit and done):
                 raise

@@ -16,9 +16,6 @@ from harness.preparation import Ready, prepare
 from harness.tasks import TASKS
 from harness.tuning import Clock
 
-OF_A_METHOD = {"name", "method", "training", "lora", "adapters", "prompt", "rlhf"}
-"""Settings that change neither rows nor base."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:

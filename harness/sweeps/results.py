@@ -86,7 +86,7 @@ def describe_sweep(sweep: Sweep, plan: Plan, store: Store) -> Facts:
         ],
         "failed": failed,
         "cost": {
-            "seconds": round(sum(line["seconds"] for line in lines), 1),
+            "seconds": round(sum(line["seconds"] + line["base_seconds"] for line in lines), 1),
             "bytes": sum(line["bytes"] for line in lines),
         },
         "environment": next(iter(plan.orders.values())).circumstances,
@@ -127,7 +127,8 @@ def _make_candidate(done: Sequence[tuple[CellOrder, Arm, Arm, Facts]]) -> Candid
             "method": cell.method,
             "seeds": [order.cell.seed for order in orders],
             **_describe_scores(comparison, headline, tuned),
-            "seconds": round(sum(entry["cell"]["seconds"] for entry in facts), 3),
+            "seconds": round(sum(entry["cell"]["seconds"] - entry["seconds"]["base"] for entry in facts), 3),
+            "base_seconds": round(sum(entry["seconds"]["base"] for entry in facts), 3),
             "tune_seconds": round(sum(entry["seconds"]["tune"] for entry in facts), 3),
             "trainable_parameters": facts[0]["training"]["trainable_parameters"],
             "peak_bytes": max(entry["training"]["peak_bytes"] for entry in facts),

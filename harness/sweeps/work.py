@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +17,15 @@ from harness.experiment import run
 from harness.fingerprint import hash_json
 from harness.report.account import give_account
 from harness.report.folder import write_evidence
-from harness.resuming import describe_circumstances
-from harness.sweeps.bench import OF_A_METHOD, Bench, find_clash, name_sources, prepare_bench
+from harness.resuming import OF_A_METHOD, describe_circumstances
+from harness.sweeps.bench import Bench, find_clash, name_sources, prepare_bench
 from harness.sweeps.cells import Cell, Group
 
 if TYPE_CHECKING:
     from harness.experiment import Run
 
+_before: deque[Run] = deque(maxlen=1)
+"""The run of the last cell of this process."""
 DEVICE = "device"
 """The part of the circumstances in which the nodes of a cluster may differ."""
 
@@ -107,13 +110,16 @@ def look(order: LookOrder) -> Seen:
 def run_cell(order: CellOrder) -> bytes:
     """Run a cell; returns its folder as a ZIP archive, for nobody but the one who asked writes to the sweep.
 
+    Where the cell before, in this process, had the same base, asked and scored in the same way, that is not done again.
+
     Raises:
         UsageError: this worker is another than the one that looked: its packages, code, files, rows or base.
         HarnessError: what `harness.experiment.run` raises.
     """
     with threads_of(order.threads), tempfile.TemporaryDirectory() as place:
         require_same(order.circumstances, describe_circumstances([order.cell.experiment]))
-        done = run(order.cell.experiment, baselines=Path(place) / "none")
+        done = run(order.cell.experiment, baselines=Path(place) / "none", before=_before[-1] if _before else None)
+        _before.append(done)
         require_same(order.sources, sources_of(done))
         folder = Path(place) / "cell"
         folder.mkdir()

@@ -20,6 +20,7 @@ from harness.tuning import Cost
 from tests.runs import make_run
 
 ENVIRONMENT = {"python": "3", "device": "a processor", "threads": "1"}
+BASE_SECONDS = 0.001
 SCORES = np.random.default_rng(0).normal(40, 10, 40).round(4)
 
 
@@ -69,6 +70,7 @@ def make_archive(order: CellOrder, tuned: Sequence[float]) -> bytes:
         base=_rename(made.base, order),
         tuned=_rename(made.tuned, order),
         cost=Cost(peak_bytes=1000, stored_bytes=10),
+        seconds={"base": BASE_SECONDS, "tune": 1.0},
     )
     with tempfile.TemporaryDirectory() as place:
         write_evidence(done, give_account(done), Path(place))

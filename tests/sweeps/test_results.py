@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from io import StringIO
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from harness.sweeps import results
 from harness.sweeps.run import run_sweep
 from harness.sweeps.work import CellOrder
 from tests.runs import HOSTILE
-from tests.sweeps.by_hand import Here, make_archive, noisy, small_sweep
+from tests.sweeps.by_hand import BASE_SECONDS, Here, make_archive, noisy, small_sweep
 
 GAINS = {"full": 0.0, "lora": 0.05, "adapters": -8.0}
 
@@ -58,6 +59,20 @@ def test_line_has_the_mean_over_the_seeds_and_its_interval(facts: Facts) -> None
     low, high = line["interval"]
     assert line["delta"] == pytest.approx(1, abs=1e-3)
     assert low < line["delta"] < high
+
+
+def test_seconds_of_a_candidate_are_not_those_of_its_base(tmp_path: Path) -> None:
+    """Which cell of a worker scores the base is chance, so it is counted for the sweep, and not for the candidate."""
+    done = run_sweep(small_sweep(seeds=[1, 2, 3]), Here(), runs=tmp_path, work=score_by_method)
+    lines = done.facts["tasks"][0]["lines"]
+    took = [
+        sum(json.loads((done.folder / folder / "cell.json").read_text())["seconds"] for folder in line["folders"])
+        for line in lines
+    ]
+    for line, seconds in zip(lines, took, strict=True):
+        assert line["base_seconds"] == pytest.approx(3 * BASE_SECONDS)
+        assert line["seconds"] == pytest.approx(seconds - 3 * BASE_SECONDS, abs=2e-3)
+    assert done.facts["cost"]["seconds"] == pytest.approx(sum(took), abs=0.06)
 
 
 def test_candidate_without_all_its_seeds_is_compared_with_none(tmp_path: Path) -> None:

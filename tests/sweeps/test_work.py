@@ -15,7 +15,7 @@ from harness.errors import UsageError
 from harness.experiment import run
 from harness.sweeps.cells import list_groups
 from harness.sweeps.work import CellOrder, LookOrder, Seen, look, pack, run_cell, threads_of, unpack
-from tests.small import SMALL
+from tests.small import SMALL, count_scored
 from tests.sweeps.by_hand import small_sweep
 
 CIRCUMSTANCES = ("code", "packages", "files read besides")
@@ -50,6 +50,22 @@ def test_cell_is_the_run_that_it_would_be_alone(seen: tuple[LookOrder, Seen], tm
     assert {path.name for path in tmp_path.iterdir()} == {
         "base", "tuned", "eval-rows.jsonl", "experiment.json", "ledger.jsonl", "losses.jsonl", "verdict.json",
     }  # fmt: skip
+
+
+def test_worker_scores_a_base_once(
+    seen: tuple[LookOrder, Seen], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next cell of the same task and model has the base's arm of the last one, under its own name."""
+    run_cell(order_cell(seen))
+    scored = count_scored(monkeypatch)
+    order = order_cell(seen, "lora")
+    unpack(run_cell(order), tmp_path)
+    assert len(scored) == 1
+    kept = read_run(tmp_path, order.cell.experiment.name)
+    with threads_of(1):
+        alone = run(order.cell.experiment, baselines=tmp_path / "none")
+    assert (kept.base.manifest, kept.base.outputs_hash) == (alone.base.manifest, alone.base.outputs_hash)
+    assert (kept.tuned.manifest, kept.tuned.outputs_hash) == (alone.tuned.manifest, alone.tuned.outputs_hash)
 
 
 def test_worker_of_another_kind_is_refused(seen: tuple[LookOrder, Seen]) -> None:

@@ -15,9 +15,9 @@ SIGNS = {"best": "★ best", "not told apart": "= best", "behind": "", None: "?"
 LEGEND = (
     "Tuned: the mean over the seeds. The interval of delta (tuned less base) is over rows and seeds. ★ has the best "
     "mean of its task; = is not told apart from it, all pairs tested together (sign flips, max-T); ? was not compared; "
-    "what has no sign is really behind. s: seconds of a cell. Trained: weights that were allowed to move. "
-    "Stored beside base: what has to be kept of the tuned model. Cell folder: what the run wrote. harness report "
-    "SWEEP_FOLDER/cells/CELL writes the reports of one cell."
+    "what has no sign is really behind. s: seconds of a cell, less those of scoring its base. Trained: weights "
+    "that were allowed to move. Stored beside base: what has to be kept of the tuned model. Cell folder: what the run "
+    "wrote. harness report SWEEP_FOLDER/cells/CELL writes the reports of one cell."
 )
 CELLS = "cells/"
 """Where the folders of the cells are, from that of the sweep."""
