@@ -74,6 +74,7 @@ def test_methods_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert [line.split(" | ")[0] for line in lines] == [
         "| method", "| ---", "| full", "| brief", "| pair", "| ---", "| full - brief", "| method", "| ---", "| deaf",
     ]  # fmt: skip
+    assert "Pairs, over the rows of one seed (repeats asks more): p is adjusted for all 1 (sign flips, max-T)" in text
     assert "This model has no ears. Name one that has." in lines[-1]
     assert {folder.name for folder in (tmp_path / "runs").iterdir() if folder.is_dir()} == {
         "summarization-full",

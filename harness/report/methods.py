@@ -38,7 +38,11 @@ def tabulate_methods(runs: Sequence[Run], skipped: Mapping[str, str]) -> tuple[T
         )
     ]
     if pairs := compare_pairs(arms, headline, experiment.gate):
-        title = f"Pairs: p is adjusted for all {len(pairs)} (sign flips, max-T); better at {experiment.gate.level:g}"
+        seeds = "one seed (repeats asks more)" if experiment.repeats == 1 else f"{experiment.repeats} seeds"
+        title = (
+            f"Pairs, over the rows of {seeds}: p is adjusted for all {len(pairs)} (sign flips, max-T); "
+            f"better at {experiment.gate.level:g}"
+        )
         found.append(Table(title=title, columns=PAIR_TITLES, rows=tuple(map(_describe_pair, pairs))))
     found += [table for run in runs for table in run.method_tables]
     if warned := tuple((run.experiment.method, warning) for run in runs for warning in run.warnings):
