@@ -63,6 +63,9 @@ def make_model(name: str) -> PreTrainedModel:
         config = T5Config(vocab_size=32128, d_model=512, d_kv=64, d_ff=2048, num_layers=6, num_heads=8)
         config.decoder_start_token_id = config.pad_token_id
         small: PreTrainedModel = T5ForConditionalGeneration(config).eval()
+    with torch.no_grad():
+        # Random weights say again what they have read, and that is padding first: no engine would have written a token.
+        small.get_input_embeddings().weight[config.pad_token_id] = 0
     return small
 
 

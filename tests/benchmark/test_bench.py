@@ -50,6 +50,14 @@ def test_shape_of_t5_small_is_known() -> None:
     assert read_shape(small.bfloat16()).itemsize == 2
 
 
+@pytest.mark.parametrize("beams", [1, 4])
+def test_t5_small_of_random_weights_writes_tokens(beams: int) -> None:
+    """As many as are asked for: padding would count as none, and all engines agree where none writes anything."""
+    case = Case(batch=2, beams=beams, dtype="float32", source_length=8, new_tokens=6)
+    reference, graph = measure_case(make_model("t5-small"), case, ["graph"], rounds=1)
+    assert (reference.tokens, graph.tokens, graph.equal) == (12, 12, 2)
+
+
 def test_shares_of_the_roofline() -> None:
     """A step that takes twice as long as its bytes need is at a half; the first token is no step behind the first."""
     timed = make_timed("graph", (5.5, 5.5, 5.5), (1.0, 1.0, 1.0))
