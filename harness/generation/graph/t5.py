@@ -150,9 +150,11 @@ def measure_scale(model: PreTrainedModel) -> float:
     Which of its settings decides that differs between the versions of transformers.
     """
     one = torch.zeros(1, 1, dtype=torch.long, device=model.device)
-    read = model.encoder(input_ids=one)
-    plain = model.lm_head(model.decoder(input_ids=one, encoder_hidden_states=read[0])[0])
-    logits = model(encoder_outputs=read, decoder_input_ids=one).logits
+    # Not what the encoder makes of a token: there are models whose embedding of padding, or of any token, is all zeros.
+    generator = torch.Generator().manual_seed(0)
+    read = torch.randn(1, 1, model.config.d_model, generator=generator).to(model.device, model.dtype)
+    plain = model.lm_head(model.decoder(input_ids=one, encoder_hidden_states=read)[0])
+    logits = model(encoder_outputs=(read,), decoder_input_ids=one).logits
     ratio = float((logits * plain).sum() / (plain * plain).sum())
     width: int = model.config.d_model
     return min(1.0, math.pow(width, -0.5), key=lambda scale: abs(scale - ratio))

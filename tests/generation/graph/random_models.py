@@ -40,8 +40,13 @@ KINDS = {
 }
 
 
-def make_model(seed: int, *, vocabulary: int = 150, kind: str = "t5", sharpness: float = 2.0) -> PreTrainedModel:
-    """A model of two layers in float64, where rounding decides nothing; the sharper, the more outputs end early."""
+def make_model(
+    seed: int, *, vocabulary: int = 150, kind: str = "t5", sharpness: float = 2.0, empty_padding: bool = False
+) -> PreTrainedModel:
+    """A model of two layers in float64, where rounding decides nothing; the sharper, the more outputs end early.
+
+    Many checkpoints have an embedding of padding that is all zeros.
+    """
     config_class, model_class, more = KINDS[kind]
     state = torch.random.get_rng_state()
     torch.manual_seed(seed)
@@ -55,6 +60,8 @@ def make_model(seed: int, *, vocabulary: int = 150, kind: str = "t5", sharpness:
     torch.random.set_rng_state(state)
     for parameter in model.parameters():
         parameter.data *= sharpness
+    if empty_padding:
+        model.get_input_embeddings().weight.data[0] = 0
     return model
 
 

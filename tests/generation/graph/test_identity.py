@@ -79,6 +79,7 @@ def beam_settings(draw: Callable[..., Any]) -> dict[str, Any]:
     rows=st.integers(1, 7),
     batch_size=st.integers(1, 5),
     longest=st.sampled_from([1, 2, 12]),
+    empty_padding=st.booleans(),
     way=st.sampled_from(sorted(WAYS)),
 )
 def test_random_models_write_the_same_tokens(
@@ -90,10 +91,11 @@ def test_random_models_write_the_same_tokens(
     rows: int,
     batch_size: int,
     longest: int,
+    empty_padding: bool,  # noqa: FBT001 - hypothesis gives it by name
     way: str,
 ) -> None:
     """Whatever the lengths, beams, penalties, stopping, n-grams and forced tokens; in float64 nothing may differ."""
-    model = make_model(seed, vocabulary=vocabulary, kind=kind, sharpness=sharpness)
+    model = make_model(seed, vocabulary=vocabulary, kind=kind, sharpness=sharpness, empty_padding=empty_padding)
     if not model.config.is_encoder_decoder:
         chosen = {name: value for name, value in chosen.items() if name != "forced_bos_token_id"}
         chosen["no_repeat_ngram_size"] = {1: 2}.get(chosen["no_repeat_ngram_size"], chosen["no_repeat_ngram_size"])
@@ -102,6 +104,15 @@ def test_random_models_write_the_same_tokens(
         patch.setattr(engine, "Walk", WAYS[way])
         sources = make_sources(seed, rows, vocabulary=vocabulary, longest=longest)
         ours, theirs = write_both(model, sources, resolved, batch_size=batch_size)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("sharpness", [0.5, 1.0])
+def test_models_with_an_empty_embedding_of_padding_write_the_same_tokens(kind: str, sharpness: float, way: str) -> None:
+    """From all zeros nothing can be learned about a model, as by what it multiplies its last states."""
+    model = make_model(3, kind=kind, sharpness=sharpness, empty_padding=True)
+    ours, theirs = write_both(model, make_sources(3, 4), resolve(model, num_beams=4, max_length=12))
     assert ours == theirs
 
 
