@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness import processes
 from harness.arm import Arm
 from harness.baselines import DEFAULT_FOLDER, Baseline, read_baseline
+from harness.bases import Bases, recall_base
 from harness.comparison import say_power
 from harness.config import Experiment
 from harness.data.rows import Row, Splits
@@ -27,7 +28,7 @@ from harness.preparation import Audit, Say, parse_requirements, prepare, require
 from harness.probes import CheckReport, judge_checks, judge_speed
 from harness.progress import NOTHING, Unfinished
 from harness.requirements import Kind
-from harness.resuming import hash_method, make_key, share_base
+from harness.resuming import hash_method, make_key
 from harness.saving import Saving
 from harness.scoring import recall_engine, say_scores, score_arm, settle_engine, time_engine
 from harness.spool import Spool, in_parts
@@ -100,7 +101,7 @@ def run(
     audit: Audit | None = None,
     unfinished: Unfinished | None = None,
     save: Path | None = None,
-    before: Run | None = None,
+    bases: Bases | None = None,
     say: Say = lambda _: None,
 ) -> Run:
     """Fine-tune, score base and tuned on the same rows, compare them with each other and with the stored baseline.
@@ -117,8 +118,8 @@ def run(
             and ends with the same weights, outputs and scores.
         save: a new folder for the first seed's tuned model and its tokenizer, written behind the verdict, whatever it
             is; of a model of PEFT the adapter is written.
-        before: an earlier run, whose base's arm is taken where it is the one that would be made now: settings, rows,
-            weights, tokenizer, metrics and environment are compared.
+        bases: of the runs before this one in this process: the base is not scored again where all that decides it, but
+            for code, is the same.
         say: is told what happens, a line a stage.
 
     Raises:
@@ -169,8 +170,16 @@ def run(
         choice=choice,
     )
     with clock.stage("base"):
-        base_arm = score(experiment, "base", loaded, progress=progress, known=find_base(before, experiment))
-        say(f"base: {say_scores(base_arm)}{say_origin(base_arm, before)}")
+        base_arm, origin = recall_base(
+            bases,
+            partial(score, experiment, "base", loaded, progress=progress),
+            experiment=experiment,
+            splits=splits,
+            loaded=loaded,
+            settings=settings,
+            choice=choice,
+        )
+        say(f"base: {say_scores(base_arm)}{origin}")
     arms: list[Arm] = []
     histories: list[Trained] = []
     costs: list[Cost] = []
@@ -220,16 +229,6 @@ def run(
         cost=costs[0],
         held_out_losses=histories[0].held_out_losses,
     )
-
-
-def find_base(before: Run | None, experiment: Experiment) -> Arm | None:
-    """The base's arm of an earlier run, where by the settings it may be the one that is wanted."""
-    return before.base if before is not None and share_base(before.experiment, experiment) else None
-
-
-def say_origin(arm: Arm, before: Run | None) -> str:
-    """For which experiment an arm was scored, where that was not this one."""
-    return "" if before is None or arm.rows is not before.base.rows else f" (scored for {before.experiment.name})"
 
 
 def say_losses(losses: Sequence[float]) -> str:

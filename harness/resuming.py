@@ -84,12 +84,6 @@ def _hash_files(experiment: Experiment) -> list[str | None]:
     ]
 
 
-def share_base(one: Experiment, other: Experiment) -> bool:
-    """Whether two experiments ask and score the same base in the same way, as far as settings decide that."""
-    besides = {**JUDGED_ONLY, **dict.fromkeys(OF_A_METHOD, True)}
-    return one.model_dump(exclude=besides) == other.model_dump(exclude=besides)
-
-
 def hash_method(method: Method | None) -> str | None:
     """Of the text of a user's module and of the method's name there; nothing where that name is not the method.
 

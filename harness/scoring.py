@@ -54,7 +54,6 @@ def score_arm(
     method: str | None = None,
     choice: Choice | None = None,
     progress: Progress = NOTHING,
-    known: Arm | None = None,
 ) -> Arm:
     """Make the outputs of the evaluation rows, score each, and write down what made them.
 
@@ -70,13 +69,14 @@ def score_arm(
         method: how the weights were changed; nothing for the base.
         choice: how the engine was chosen, where it was.
         progress: where what is done is kept, and was; under the weights, so that no other model's outputs are found.
-        known: an arm made by the same settings; its rows are taken where its manifest is this one's, but for the name.
     """
     identity = loaded.identify()
     kept = progress.inside(f"{role}-{identity.weights[:16]}")
     if (place := kept.find(ARM)) is not None:
         kept.say(f"{role}: scored already ({say_age(place)})")
         return _read_kept(place)
+    outputs = predict_in_parts(partial(_predict_together, form, loaded, settings), splits.eval, encoded, kept)
+    rounded = processes.by_first(lambda: _score(scorer, outputs, splits.eval))
     manifest = Manifest(
         experiment=experiment.name,
         role=role,
@@ -95,29 +95,19 @@ def score_arm(
         relative=scorer.relative,
         training=_describe_method(experiment) if role == "tuned" else {},
         environment=describe_environment(),
-        scores={},
+        scores={name: mean_score(values) for name, values in rounded.items()},
     )
-    if known is not None and _is_made_alike(known.manifest, manifest):
-        scored = manifest.model_copy(update={"scores": known.manifest.scores})
-        arm = known.model_copy(update={"manifest": scored})
-    else:
-        outputs = predict_in_parts(partial(_predict_together, form, loaded, settings), splits.eval, encoded, kept)
-        rounded = processes.by_first(lambda: _score(scorer, outputs, splits.eval))
-        rows = Spool(
-            ScoredRow(id=row.id, hash=row.hash, output=output.text, scores={name: rounded[name][n] for name in rounded})
-            for n, (row, output) in enumerate(zip(splits.eval, outputs, strict=True))
+    rows = Spool(
+        ScoredRow(
+            id=row.id, hash=row.hash, output=output.text, scores={name: values[n] for name, values in rounded.items()}
         )
-        scored = manifest.model_copy(update={"scores": {name: mean_score(rounded[name]) for name in rounded}})
-        arm = Arm(manifest=scored, rows=rows)
+        for n, (row, output) in enumerate(zip(splits.eval, outputs, strict=True))
+    )
+    arm = Arm(manifest=manifest, rows=rows)
     kept.keep(ARM, lambda fresh: _write_kept(fresh, arm))
     for number in kept.numbered(ROWS):
         kept.drop(f"{ROWS}{number}")
     return arm
-
-
-def _is_made_alike(known: Manifest, wanted: Manifest) -> bool:
-    """Whether a manifest is the wanted one, but for the experiment's name and the scores."""
-    return known.model_copy(update={"experiment": wanted.experiment, "scores": wanted.scores}) == wanted
 
 
 def _write_kept(place: Path, arm: Arm) -> None:

@@ -23,6 +23,7 @@ from harness.errors import SettingsError
 from harness.progress import EVERY, UNFINISHED, Unfinished
 
 if TYPE_CHECKING:
+    from harness.bases import Bases
     from harness.experiment import Run
     from harness.probes import CheckReport
     from harness.report.account import Account
@@ -205,7 +206,7 @@ def perform(
     places: Places,
     *,
     show: Callable[[Run, Path], None] = lambda *_: None,
-    before: Run | None = None,
+    bases: Bases | None = None,
 ) -> Run:
     """Run, write the run's folder, show it, and tell the trackers; of several processes the first does all but run."""
     quiet_libraries()
@@ -228,7 +229,7 @@ def perform(
             audit=audit,
             unfinished=unfinished,
             save=places.save,
-            before=before,
+            bases=bases,
             say=lambda line: say(line, err=True),
         )
         if not processes.is_first():

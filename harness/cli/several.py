@@ -115,12 +115,14 @@ def _run_each(
     skip_unfit: bool = False,
 ) -> list[Run]:
     """Run one after another, and print the tables, or all as JSON; into the document as well, where one is named."""
+    from harness.bases import Bases
     from harness.report.facts import describe_run
     from harness.report.several import require_place, write_tables
 
     if document is not None:
         require_place(document)
     done: list[Run] = []
+    bases = Bases()
     facts: list[dict[str, Any]] = []
     skipped: dict[str, str] = {}
 
@@ -130,7 +132,7 @@ def _run_each(
     for number, experiment in enumerate(experiments, start=1):
         say(f"[{number}/{len(experiments)}] {experiment.name}", err=True)
         try:
-            done.append(perform(experiment, places, show=note, before=done[-1] if done else None))
+            done.append(perform(experiment, places, show=note, bases=bases))
         except UnfitError as error:
             if not (skip_unfit and done):
                 raise

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.bases import Bases
 from harness.errors import UsageError
 from harness.experiment import run
 from harness.fingerprint import hash_json
@@ -24,8 +24,8 @@ from harness.sweeps.cells import Cell, Group
 if TYPE_CHECKING:
     from harness.experiment import Run
 
-_before: deque[Run] = deque(maxlen=1)
-"""The run of the last cell of this process."""
+BASES = Bases()
+"""Those that this process has scored."""
 DEVICE = "device"
 """The part of the circumstances in which the nodes of a cluster may differ."""
 
@@ -110,7 +110,7 @@ def look(order: LookOrder) -> Seen:
 def run_cell(order: CellOrder) -> bytes:
     """Run a cell; returns its folder as a ZIP archive, for nobody but the one who asked writes to the sweep.
 
-    Where the cell before, in this process, had the same base, asked and scored in the same way, that is not done again.
+    A base that an earlier cell of this process has asked and scored in the same way is not scored again.
 
     Raises:
         UsageError: this worker is another than the one that looked: its packages, code, files, rows or base.
@@ -118,8 +118,7 @@ def run_cell(order: CellOrder) -> bytes:
     """
     with threads_of(order.threads), tempfile.TemporaryDirectory() as place:
         require_same(order.circumstances, describe_circumstances([order.cell.experiment]))
-        done = run(order.cell.experiment, baselines=Path(place) / "none", before=_before[-1] if _before else None)
-        _before.append(done)
+        done = run(order.cell.experiment, baselines=Path(place) / "none", bases=BASES)
         require_same(order.sources, sources_of(done))
         folder = Path(place) / "cell"
         folder.mkdir()

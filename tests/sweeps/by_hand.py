@@ -20,7 +20,7 @@ from harness.tuning import Cost
 from tests.runs import make_run
 
 ENVIRONMENT = {"python": "3", "device": "a processor", "threads": "1"}
-BASE_SECONDS = 0.001
+BASE_SECONDS = 1.0
 SCORES = np.random.default_rng(0).normal(40, 10, 40).round(4)
 
 
