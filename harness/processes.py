@@ -64,7 +64,7 @@ def part() -> None:
 
 
 def _await_end(pids: Sequence[int]) -> None:
-    """Wait until torchrun has seen these processes end, but not for ever."""
+    """Wait until these processes have ended, but not for ever."""
     import psutil  # noqa: PLC0415 - one process alone need not wait for it
 
     others = []

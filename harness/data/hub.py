@@ -72,7 +72,7 @@ def read_hub(name: str, settings: DataSettings, reader: Reader, *, split: str) -
 
 
 def require_own_files(builder: Any, name: str) -> None:
-    """Make sure that a data set is made of its own files, before any is read: its card may name others.
+    """Make sure that a data set is made of its own files, before a row is read: its card may name others.
 
     datasets 5 does so itself; version 4 reads them.
 

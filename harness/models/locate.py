@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -12,7 +13,7 @@ from huggingface_hub import try_to_load_from_cache
 
 from harness.config import ModelSettings
 from harness.errors import ModelError
-from harness.hub import looks_like_hub_name, require_hub
+from harness.hub import looks_like_hub_name, require_hub, why_no_hub
 from harness.registry import suggest
 
 EMBEDDED = Path(str(resources.files("harness"))) / "models"
@@ -27,10 +28,10 @@ VOCABULARIES = (
     "vocab.txt",
 )
 """The files that a tokenizer's vocabulary can be in."""
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-"""The files that weights can be in."""
-INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-"""The files that say in which file each tensor of a checkpoint of several files is."""
+SAFE_WEIGHTS = {"model.safetensors": "model.safetensors.index.json"}
+"""The file that weights can be in, and the one that says in which file each tensor of a checkpoint of several is."""
+PICKLED_WEIGHTS = {"pytorch_model.bin": "pytorch_model.bin.index.json"}
+"""The same of pickles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,35 +77,51 @@ def locate_model(settings: ModelSettings) -> Place:
             f"There is no model folder {folder}.",
             fix=f"{_say_embedded(folder.name)} Check the path, or give one of these or a hub id.",
         )
-    cached = is_cached(settings)
-    if not cached:
-        require_hub(settings.name, what="model", setting="model.name", instead=_say_embedded(settings.name))
-    return Place(path=settings.name, local=cached)
+    if is_cached(settings):
+        return Place(path=settings.name, local=True)
+    if _find(settings, "config.json") and _has_weights(settings, SAFE_WEIGHTS | PICKLED_WEIGHTS) and why_no_hub():
+        # Its tokenizer may be in files that are not known here; loading says what is missing.
+        return Place(path=settings.name, local=True)
+    require_hub(settings.name, what="model", setting="model.name", instead=_say_embedded(settings.name))
+    return Place(path=settings.name, local=False)
 
 
 def is_cached(settings: ModelSettings) -> bool:
-    """Whether a model of the hub is on this machine: config, vocabulary and weights, so that the hub need not be asked.
+    """Whether a model of the hub is on this machine: config, tokenizer and weights, so that the hub need not be asked.
 
     A fetch that was broken off, or of the config alone, leaves some of them.
     """
+    allowed = SAFE_WEIGHTS | PICKLED_WEIGHTS if settings.allow_pickle else SAFE_WEIGHTS
+    vocabularies = [name for name in VOCABULARIES if _find(settings, name)]
+    asked = ["tokenizer_config.json", *(["merges.txt"] if vocabularies == ["vocab.json"] else [])]
+    return (
+        _find(settings, "config.json") is not None
+        and bool(vocabularies)
+        # What the hub was found not to have is noted in the cache, and is not what was never asked for.
+        and all(try_to_load_from_cache(settings.name, name, revision=settings.revision) for name in asked)
+        and _has_weights(settings, allowed)
+    )
 
-    def find(name: str) -> Path | None:
-        found = try_to_load_from_cache(settings.name, name, revision=settings.revision)
-        return Path(found) if isinstance(found, str) else None
 
-    def has_shards(index: str) -> bool:
-        place = find(index)
+def _find(settings: ModelSettings, name: str) -> Path | None:
+    """A file of a model of the hub, where it is in the cache."""
+    found = try_to_load_from_cache(settings.name, name, revision=settings.revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def _has_weights(settings: ModelSettings, kinds: Mapping[str, str]) -> bool:
+    """Whether weights of one of these kinds are in the cache, with all the files that their index names."""
+    for whole, index in kinds.items():
+        if _find(settings, whole):
+            return True
+        place = _find(settings, index)
         try:
             names = set(json.loads(place.read_text(encoding="utf-8"))["weight_map"].values()) if place else set()
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            return False
-        return bool(names) and all(isinstance(name, str) and find(name) for name in names)
-
-    return (
-        find("config.json") is not None
-        and any(map(find, VOCABULARIES))
-        and (any(map(find, WEIGHTS)) or any(map(has_shards, INDEXES)))
-    )
+            continue
+        if names and all(isinstance(name, str) and _find(settings, name) for name in names):
+            return True
+    return False
 
 
 def _say_embedded(name: str) -> str:

@@ -16,11 +16,12 @@ from transformers.utils import cached_file
 
 from harness.config import ModelSettings
 from harness.errors import ModelError
-from harness.models.locate import INDEXES, Place
+from harness.models.locate import PICKLED_WEIGHTS, SAFE_WEIGHTS, Place
 from harness.places import is_own_file
 
 SAFE = ("*.safetensors", "*.safetensors.index.json")
 """Endings of files of weights that run nothing."""
+INDEXES = (*SAFE_WEIGHTS.values(), *PICKLED_WEIGHTS.values())
 ADAPTER = "adapter_config.json"
 ELSEWHERE = ("configuration_files", "transformers_weights")
 """By what a config names another config, and other weights."""
@@ -178,7 +179,8 @@ def _list_files(place: Place, settings: ModelSettings) -> list[str]:
 
 
 def _find_pickles(names: Sequence[str]) -> list[str]:
-    """The pickled weights among files, where there are no others."""
-    if any(fnmatch.filter(names, pattern) for pattern in SAFE):
+    """The pickled weights among files, where there are no others; those in folders of their own are not read."""
+    here = [name for name in names if "/" not in name]
+    if any(fnmatch.filter(here, pattern) for pattern in SAFE):
         return []
-    return sorted(name for pattern in PICKLES for name in fnmatch.filter(names, pattern) if "/" not in name)
+    return sorted(name for pattern in PICKLES for name in fnmatch.filter(here, pattern))

@@ -16,8 +16,10 @@ import torch
 from safetensors.torch import load_file
 
 from harness.config import ModelSettings
+from harness.errors import ModelError
 from harness.models.loading import load_model
-from harness.models.locate import EMBEDDED, is_cached
+from harness.models.locate import EMBEDDED, is_cached, locate_model
+from harness.models.trust import _find_pickles
 from tests.hub_server import COMMIT, Hub, serve_hub
 
 NAME = "owner/tiny"
@@ -95,19 +97,23 @@ def test_pickles_are_refused_by_name_unless_allowed(hub: Hub, home: Path, model:
 
 
 SHARDS = ("a.safetensors", "b.safetensors")
+RULES = ("config.json", "tokenizer_config.json")
+WHOLE = (*RULES, "tokenizer.json", "model.safetensors")
 
 
 @pytest.mark.parametrize(
     ("names", "whole"),
     [
-        (("config.json", "tokenizer.json", "model.safetensors"), True),
-        (("config.json", "vocab.txt", "pytorch_model.bin"), True),
-        (("config.json", "spiece.model", "model.safetensors.index.json", *SHARDS), True),
-        (("config.json", "spiece.model", "model.safetensors.index.json", SHARDS[0]), False),
-        (("config.json", "tokenizer.json", *SHARDS), False),
-        (("config.json", "tokenizer.json"), False),
-        (("config.json", "model.safetensors"), False),
-        (("tokenizer.json", "model.safetensors"), False),
+        (WHOLE, True),
+        ((*RULES, "vocab.json", "merges.txt", "model.safetensors"), True),
+        ((*RULES, "vocab.json", "no merges.txt", "model.safetensors"), True),
+        (("config.json", "no tokenizer_config.json", "vocab.txt", "model.safetensors"), True),
+        ((*RULES, "spiece.model", "model.safetensors.index.json", *SHARDS), True),
+        ((*RULES, "vocab.json", "model.safetensors"), False),
+        ((*RULES, "vocab.txt", "pytorch_model.bin"), False),
+        ((*RULES, "spiece.model", "model.safetensors.index.json", SHARDS[0]), False),
+        ((*RULES, "tokenizer.json", *SHARDS), False),
+        *((tuple(name for name in WHOLE if name != lost), False) for lost in WHOLE),
         ((), False),
     ],
     ids=str,
@@ -115,17 +121,51 @@ SHARDS = ("a.safetensors", "b.safetensors")
 def test_model_is_cached_where_all_of_it_is(
     names: tuple[str, ...], whole: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Config, vocabulary and weights, those with all the files that their index names."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    kept = tmp_path / "models--owner--tiny"
-    (kept / "refs").mkdir(parents=True)
+    """Config, tokenizer and weights, those with all the files that their index names."""
+    keep(tmp_path, monkeypatch, *names)
+    assert is_cached(ModelSettings(name=NAME)) is whole
+
+
+def test_cached_pickles_are_the_model_where_they_are_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not, the hub may have safetensors as well; without a network they are there to be refused by name."""
+    keep(tmp_path, monkeypatch, *RULES, "tokenizer.json", "pytorch_model.bin")
+    assert is_cached(ModelSettings(name=NAME, allow_pickle=True))
+    assert locate_model(ModelSettings(name=NAME)).local
+    with pytest.raises(ModelError, match=r"has its weights in pytorch_model\.bin and not in safetensors"):
+        load_model(ModelSettings(name=NAME), auto_class="AutoModelForSeq2SeqLM")
+
+
+@pytest.mark.parametrize("vocabulary", [(), ("spm.model",)], ids=["of bytes", "of another name"])
+def test_cached_model_of_another_tokenizer_needs_no_network(
+    vocabulary: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not every tokenizer has a vocabulary in a file, or one whose name is known: where there is a hub, it is asked."""
+    keep(tmp_path, monkeypatch, *RULES, *vocabulary, "model.safetensors")
+    assert not is_cached(ModelSettings(name=NAME))
+    assert locate_model(ModelSettings(name=NAME)).local
+
+
+def keep(cache: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Have files of the model in the cache, with no network; "no NAME" is one that the hub was found not to have."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    kept = cache / "models--owner--tiny"
+    for folder in ("refs", f"snapshots/{COMMIT}", f".no_exist/{COMMIT}"):
+        (kept / folder).mkdir(parents=True)
     (kept / "refs" / "main").write_text(COMMIT)
-    place = kept / "snapshots" / COMMIT
-    place.mkdir(parents=True)
     for name in names:
         content = {"weight_map": {"x": SHARDS[0], "y": SHARDS[1]}} if "index" in name else {}
-        (place / name).write_text(json.dumps(content))
-    assert is_cached(ModelSettings(name=NAME)) is whole
+        lacking = name.startswith("no ")
+        place = kept / (".no_exist" if lacking else "snapshots") / COMMIT / name.removeprefix("no ")
+        place.write_text(json.dumps(content))
+
+
+def test_safetensors_in_another_folder_do_not_hide_pickles() -> None:
+    """As those of ONNX beside the weights; an index stands for its files, wherever they are."""
+    assert _find_pickles(["config.json", "pytorch_model.bin", "onnx/model.safetensors"]) == ["pytorch_model.bin"]
+    assert _find_pickles(["pytorch_model.bin", "model.safetensors"]) == []
+    assert _find_pickles(["pytorch_model.bin", "model.safetensors.index.json", "parts/1.safetensors"]) == []
+    assert _find_pickles(["optimizer/x.bin", "model.safetensors"]) == []
 
 
 def test_model_that_is_not_there_is_named(hub: Hub, home: Path, model: Path) -> None:
