@@ -79,7 +79,7 @@ def locate_model(settings: ModelSettings) -> Place:
         )
     if is_cached(settings):
         return Place(path=settings.name, local=True)
-    if _find(settings, "config.json") and _has_weights(settings, SAFE_WEIGHTS | PICKLED_WEIGHTS) and why_no_hub():
+    if find_cached(settings, "config.json") and _has_weights(settings, SAFE_WEIGHTS | PICKLED_WEIGHTS) and why_no_hub():
         # Its tokenizer may be in files that are not known here; loading says what is missing.
         return Place(path=settings.name, local=True)
     require_hub(settings.name, what="model", setting="model.name", instead=_say_embedded(settings.name))
@@ -92,10 +92,10 @@ def is_cached(settings: ModelSettings) -> bool:
     A fetch that was broken off, or of the config alone, leaves some of them.
     """
     allowed = SAFE_WEIGHTS | PICKLED_WEIGHTS if settings.allow_pickle else SAFE_WEIGHTS
-    vocabularies = [name for name in VOCABULARIES if _find(settings, name)]
+    vocabularies = [name for name in VOCABULARIES if find_cached(settings, name)]
     asked = ["tokenizer_config.json", *(["merges.txt"] if vocabularies == ["vocab.json"] else [])]
     return (
-        _find(settings, "config.json") is not None
+        find_cached(settings, "config.json") is not None
         and bool(vocabularies)
         # What the hub was found not to have is noted in the cache, and is not what was never asked for.
         and all(try_to_load_from_cache(settings.name, name, revision=settings.revision) for name in asked)
@@ -103,7 +103,7 @@ def is_cached(settings: ModelSettings) -> bool:
     )
 
 
-def _find(settings: ModelSettings, name: str) -> Path | None:
+def find_cached(settings: ModelSettings, name: str) -> Path | None:
     """A file of a model of the hub, where it is in the cache."""
     found = try_to_load_from_cache(settings.name, name, revision=settings.revision)
     return Path(found) if isinstance(found, str) else None
@@ -112,14 +112,14 @@ def _find(settings: ModelSettings, name: str) -> Path | None:
 def _has_weights(settings: ModelSettings, kinds: Mapping[str, str]) -> bool:
     """Whether weights of one of these kinds are in the cache, with all the files that their index names."""
     for whole, index in kinds.items():
-        if _find(settings, whole):
+        if find_cached(settings, whole):
             return True
-        place = _find(settings, index)
+        place = find_cached(settings, index)
         try:
             names = set(json.loads(place.read_text(encoding="utf-8"))["weight_map"].values()) if place else set()
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             continue
-        if names and all(isinstance(name, str) and _find(settings, name) for name in names):
+        if names and all(isinstance(name, str) and find_cached(settings, name) for name in names):
             return True
     return False
 

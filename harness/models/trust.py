@@ -16,7 +16,7 @@ from transformers.utils import cached_file
 
 from harness.config import ModelSettings
 from harness.errors import ModelError
-from harness.models.locate import PICKLED_WEIGHTS, SAFE_WEIGHTS, Place
+from harness.models.locate import PICKLED_WEIGHTS, SAFE_WEIGHTS, Place, find_cached
 from harness.places import is_own_file
 
 SAFE = ("*.safetensors", "*.safetensors.index.json")
@@ -167,9 +167,8 @@ def _find(place: Place, settings: ModelSettings, name: str) -> Path | None:
 def _list_files(place: Place, settings: ModelSettings) -> list[str]:
     """The names of a checkpoint's files, or of those that were fetched; none where they are not to be had."""
     folder = Path(place.path)
-    if place.local and not folder.is_dir():
-        config = _find(place, settings, "config.json")
-        folder = folder if config is None else config.parent
+    if place.local and not folder.is_dir() and (config := find_cached(settings, "config.json")):
+        folder = config.parent
     try:
         if place.local:
             return [path.name for path in folder.iterdir()]
