@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +24,25 @@ class Hub:
 
     address: str
     asked: list[str]
+
+    def call(self, module: str, *words: str, home: Path, offline: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run a module in a process of its own: which hub is asked, and whether, is settled when it starts.
+
+        Args:
+            module: of the tests.
+            words: its arguments.
+            home: where the libraries keep what they fetch.
+            offline: whether no hub may be asked.
+        """
+        environment = {
+            **{name: value for name, value in os.environ.items() if name != "DISABLE_SAFETENSORS_CONVERSION"},
+            "HF_ENDPOINT": self.address,
+            "HF_HOME": str(home),
+            "HF_HUB_OFFLINE": str(int(offline)),
+            "HF_DATASETS_OFFLINE": str(int(offline)),
+        }
+        command = [sys.executable, "-m", module, *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 class Answer(BaseHTTPRequestHandler):

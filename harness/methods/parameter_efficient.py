@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from harness.config import Experiment, TrainingSettings
-from harness.errors import SameWeightsError, SettingsError, StrayWeightsError
+from harness.errors import SameWeightsError, SettingsError, StrayWeightsError, first_line
 from harness.forms import Form
 from harness.forms.writing import Writing
 from harness.lesson import Lesson, Trained
@@ -101,7 +101,7 @@ class PeftMethod:
             except ValueError as error:  # so PEFT says that layers are not there, or of another kind
                 layers = ", ".join(list_linear_layers(model))
                 raise SettingsError(
-                    f"The adapter does not fit the model: {str(error).strip().splitlines()[0].rstrip('.')}.",
+                    f"The adapter does not fit the model: {first_line(error)}.",
                     fix=f"Set {self.name}.targets to ends of its layers' names, as {layers}.",
                 ) from error
 

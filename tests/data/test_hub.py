@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,21 +34,9 @@ def data_set(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def read(data_set: Path, tmp_path: Path) -> Iterator[Read]:
-    """Reads a split of it in a process of its own: which hub is asked, and whether, is settled when it starts."""
+    """Reads a split of it."""
     with serve_hub(tmp_path / "hub") as hub:
-
-        def call(split: str, *, offline: bool = False) -> subprocess.CompletedProcess[str]:
-            environment = {
-                **os.environ,
-                "HF_ENDPOINT": hub.address,
-                "HF_HOME": str(tmp_path / "home"),
-                "HF_HUB_OFFLINE": str(int(offline)),
-                "HF_DATASETS_OFFLINE": str(int(offline)),
-            }
-            command = [sys.executable, "-m", "tests.data.read_hub", NAME, split]
-            return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-
-        yield call
+        yield lambda split, **how: hub.call("tests.data.read_hub", NAME, split, home=tmp_path / "home", **how)
 
 
 def test_split_is_read_in_its_order_and_then_from_the_cache(read: Read) -> None:

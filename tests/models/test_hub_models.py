@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,15 +43,9 @@ def home(tmp_path: Path) -> Path:
 
 
 def load(hub: Hub, home: Path, *, offline: bool = False, **settings: Any) -> subprocess.CompletedProcess[str]:
-    """Load the model in a process of its own: which hub is asked, and whether, is settled when it starts."""
-    environment = {
-        **{name: value for name, value in os.environ.items() if name != "DISABLE_SAFETENSORS_CONVERSION"},
-        "HF_ENDPOINT": hub.address,
-        "HF_HOME": str(home),
-        "HF_HUB_OFFLINE": str(int(offline)),
-    }
-    command = [sys.executable, "-m", "tests.models.load_hub", json.dumps({"name": NAME, **settings})]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    """Load the model."""
+    asked = json.dumps({"name": NAME, **settings})
+    return hub.call("tests.models.load_hub", asked, home=home, offline=offline)
 
 
 def require_loaded(done: subprocess.CompletedProcess[str]) -> None:
